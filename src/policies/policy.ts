@@ -1,0 +1,37 @@
+/** Returned by {@link EvictionPolicy.access} when the page was cached. */
+export const HIT = -1;
+
+/**
+ * An eviction policy over dense page ids. Capacity is counted in frames (4 KiB each).
+ * A miss always inserts the page, so an access answers either {@link HIT} or how many pages had to leave.
+ */
+export interface EvictionPolicy {
+  /** Scratch: the first `access()` entries are the pages just evicted. Valid until the next access. */
+  readonly victims: Uint32Array;
+  /**
+   * @param page dense id, 0 ≤ page < universe
+   * @returns {@link HIT}, or the number of victims written to {@link victims} (0 while the cache is filling)
+   */
+  access(page: number): number;
+  /** Pages cached now. */
+  readonly residentPages: number;
+  /** Verifies every internal invariant in O(capacity) and throws when one is broken. For tests. */
+  check(): void;
+}
+
+export interface PolicyContext {
+  /** Frames, ≥ 1. */
+  readonly capacityPages: number;
+  /** Number of dense ids: every id is below it. */
+  readonly universe: number;
+  /** Seed of any random choice. */
+  readonly seed: number;
+  /** Effective parameters, defaults included (`name:param=value`). */
+  readonly params: Readonly<Record<string, number>>;
+}
+
+/** A registry line: how to build the policy and what its parameters default to. */
+export interface PolicyEntry {
+  readonly create: (context: PolicyContext) => EvictionPolicy;
+  readonly defaults: Readonly<Record<string, number>>;
+}
