@@ -15,7 +15,7 @@ export interface EvictionPolicy {
   access(page: number): number;
   /** Pages cached now. */
   readonly residentPages: number;
-  /** Verifies every internal invariant in O(capacity) and throws when one is broken. For tests. */
+  /** Verifies every internal invariant in O(capacity + universe) and throws when one is broken. For tests. */
   check(): void;
 }
 

@@ -1,0 +1,81 @@
+import { Clock } from './clock.ts';
+import { Fifo } from './fifo.ts';
+import { Lru } from './lru.ts';
+import type { EvictionPolicy, PolicyContext, PolicyEntry } from './policy.ts';
+
+export { type EvictionPolicy, HIT, type PolicyContext, type PolicyEntry } from './policy.ts';
+
+/** Every eviction policy by name. A new policy is one file and one line here. */
+export const policies = {
+  clock: { create: (context: PolicyContext) => new Clock(context), defaults: { bits: 1 } },
+  fifo: { create: (context: PolicyContext) => new Fifo(context), defaults: {} },
+  lru: { create: (context: PolicyContext) => new Lru(context), defaults: {} },
+} satisfies Record<string, PolicyEntry>;
+
+/** A policy as asked for: a name and all its parameters. */
+export interface PolicySpec {
+  /** Name in {@link policies}. */
+  readonly name: string;
+  /** The shortest text that parses to the same policy: the name, then the parameters that differ from their defaults. */
+  readonly label: string;
+  /** Effective parameters, defaults included. */
+  readonly params: Readonly<Record<string, number>>;
+  create(capacityPages: number, universe: number, seed: number): EvictionPolicy;
+}
+
+/** The text given to {@link parsePolicy} names no policy. */
+export class PolicySpecError extends Error {
+  override readonly name = 'PolicySpecError';
+  /** The text as given. */
+  readonly spec: string;
+
+  constructor(spec: string, problem: string) {
+    super(`policy '${spec}': ${problem}`);
+    this.spec = spec;
+  }
+}
+
+const DECIMAL = /^-?(\d+(\.\d*)?|\.\d+)(e[+-]?\d+)?$/i;
+
+/**
+ * Reads `name` or `name:param=value:param=value`, such as `lru` or `clock:bits=2`.
+ * @throws PolicySpecError when the policy or a parameter is unknown, given twice, or has a value the policy refuses
+ */
+export function parsePolicy(spec: string): PolicySpec {
+  const [name, ...settings] = spec.split(':');
+  if (!Object.hasOwn(policies, name)) {
+    throw new PolicySpecError(spec, `unknown policy '${name}'; known: ${Object.keys(policies).join(', ')}`);
+  }
+  const { create, defaults }: PolicyEntry = policies[name as keyof typeof policies];
+  const known = Object.keys(defaults);
+  const given: Record<string, number> = {};
+  for (const setting of settings) {
+    const equals = setting.indexOf('=');
+    if (equals < 0) throw new PolicySpecError(spec, `expected param=value, found '${setting}'`);
+    const param = setting.slice(0, equals);
+    const text = setting.slice(equals + 1);
+    if (!known.includes(param)) {
+      const hint = known.length === 0 ? `${name} takes none` : `${name} takes ${known.join(', ')}`;
+      throw new PolicySpecError(spec, `unknown parameter '${param}'; ${hint}`);
+    }
+    if (Object.hasOwn(given, param)) throw new PolicySpecError(spec, `parameter '${param}' is given twice`);
+    const value = DECIMAL.test(text) ? Number(text) : Number.NaN;
+    if (!Number.isFinite(value)) throw new PolicySpecError(spec, `'${param}' must be a decimal number, not '${text}'`);
+    given[param] = value;
+  }
+
+  const params = Object.freeze({ ...defaults, ...given });
+  // Ranges are the policy's own business: a cache of one page tells now what would otherwise fail inside a sweep.
+  try {
+    create({ capacityPages: 1, universe: 1, seed: 0, params });
+  } catch (error) {
+    throw new PolicySpecError(spec, (error as Error).message);
+  }
+  const changed = known.filter((param) => params[param] !== defaults[param]);
+  return {
+    name,
+    label: [name, ...changed.map((param) => `${param}=${params[param]}`)].join(':'),
+    params,
+    create: (capacityPages, universe, seed) => create({ capacityPages, universe, seed, params }),
+  };
+}
