@@ -1,0 +1,283 @@
+import { DataError, UsageError } from '../error.ts';
+import { type ImageIndex, TYPE_DIRECTORY } from './image-index/image-index.ts';
+import { KIND_ADD, KIND_DELETE, KIND_REFERENCE, ReferenceLog, type SharedLog } from './reference-log.ts';
+import { mergeByTime, type RowSource } from './trace/merge.ts';
+import { OPS, type TraceRow } from './trace/row.ts';
+
+/**
+ * What a mount is.
+ * - recorded: what the trace says; each of its mount ids is a superblock of its own.
+ * - per-image: containers of one image share one superblock, whatever was recorded.
+ * - per-container: every container has a superblock of its own.
+ */
+export const MOUNT_MODES = ['recorded', 'per-image', 'per-container'] as const;
+export type MountMode = (typeof MOUNT_MODES)[number];
+
+/** Backing of a mount: a regular file (fs/erofs/fileio.c) or a block device. Decides which address-space operations plain inodes get. */
+export const BACKINGS = ['file', 'block'] as const;
+export type Backing = (typeof BACKINGS)[number];
+
+/** A mounted image: the thing that has inodes, each with a mapping (struct address_space) of its own. */
+export interface Superblock {
+  /** mount id, image name or container, by the mount mode */
+  name: string;
+  image: ImageIndex;
+  backing: Backing;
+  /** inode_share's trust domain; equal strings share */
+  domain: string;
+  /** the container that has it to itself, under --mounts per-container */
+  container: string | null;
+}
+
+/** The page cache of one inode of one superblock. Its pages are the logical pages base … base + pages − 1. */
+export interface Mapping {
+  superblock: number;
+  /** position of the inode in the image's columns */
+  ordinal: number;
+  base: number;
+  pages: number;
+}
+
+/** What the rows said that isn't a reference to a page of a regular file. Each is shown, none is guessed at. */
+export interface SkippedRows {
+  /** `map` rows whose touched page nobody knows: counted as no reference, so that no page is invented */
+  unknownTouch: number;
+  /** faults past the end of the file (SIGBUS) */
+  pastEnd: number;
+  /** pages of directories, symlinks and special files (from=fills: pages added) */
+  directoryPages: number;
+  otherPages: number;
+  /** pages of inode 0 of a mount: the managed cache of compressed data, or metadata of a file-backed mount */
+  managedPages: number;
+}
+
+/** The references of one or more traces, bound to images: dense logical pages, and the log of who touched them when. */
+export interface ReferenceSet {
+  from: 'demand' | 'fills';
+  mounts: MountMode;
+  log: SharedLog;
+  superblocks: Superblock[];
+  mappings: Mapping[];
+  containers: string[];
+  /** Logical pages in the order of their first reference. */
+  touched: Uint32Array;
+  /** All ids are below it: the pages of every mapping, touched or not. */
+  logicalPages: number;
+  /** Page references (or pages added and deleted) in the log. */
+  references: number;
+  endNs: number;
+  skipped: SkippedRows;
+}
+
+export interface TraceBinding extends RowSource {
+  path: string;
+  /** The image behind a mount id. @throws when it is bound to none */
+  imageOf(mount: string, row: TraceRow): ImageIndex;
+  backingOf(mount: string): Backing;
+}
+
+export interface ReferenceOptions {
+  from: 'demand' | 'fills';
+  mounts: MountMode;
+  /** Only these containers' rows; empty: all. */
+  containers?: readonly string[];
+  /** Domain of a superblock: by container, mount id and image. */
+  domainOf?: (container: string, mount: string, image: ImageIndex) => string;
+}
+
+const MAX_CONTAINERS = 65_535;
+const MAX_LOGICAL_PAGES = 2 ** 32 - 2;
+
+/**
+ * Streams traces, merged by time, into a {@link ReferenceSet}. Memory is bounded by the pages of the files they touch.
+ * @throws DataError with trace and line when a row can't be about the image its mount is bound to
+ */
+export async function loadReferences(
+  traces: readonly TraceBinding[],
+  options: ReferenceOptions,
+): Promise<ReferenceSet> {
+  const set = new ReferenceSetBuilder(traces, options);
+  for await (const { source, rows } of mergeByTime(traces)) for (const row of rows) set.add(source, row);
+  return set.finish();
+}
+
+class ReferenceSetBuilder {
+  readonly #traces: readonly TraceBinding[];
+  readonly #options: ReferenceOptions;
+  readonly #wanted: ReadonlySet<string> | null;
+  readonly #fills: boolean;
+  readonly #log = new ReferenceLog();
+  readonly #superblocks: Superblock[] = [];
+  readonly #superblockByName = new Map<string, number>();
+  /** (trace, mount, container) → superblock, the look-up of every row */
+  readonly #route = new Map<string, number>();
+  readonly #mappings: Mapping[] = [];
+  /** per superblock: inode ordinal → mapping + 1 */
+  readonly #mappingOf: Uint32Array[] = [];
+  readonly #containers: string[] = [];
+  readonly #containerIds = new Map<string, number>();
+  readonly #skipped: SkippedRows = { unknownTouch: 0, pastEnd: 0, directoryPages: 0, otherPages: 0, managedPages: 0 };
+  #seen = new Uint8Array(1 << 16);
+  #touched = new Uint32Array(1 << 14);
+  #touchedCount = 0;
+  #logicalPages = 0;
+  #references = 0;
+  #endNs = 0;
+
+  constructor(traces: readonly TraceBinding[], options: ReferenceOptions) {
+    this.#traces = traces;
+    this.#options = options;
+    this.#wanted = options.containers && options.containers.length > 0 ? new Set(options.containers) : null;
+    this.#fills = options.from === 'fills';
+  }
+
+  add(source: number, row: TraceRow): void {
+    if (OPS[row.op] !== (this.#fills ? 'fill' : 'demand')) return;
+    const who = this.#traces.length > 1 ? `${source + 1}:${row.container}` : row.container;
+    if (this.#wanted && !this.#wanted.has(who)) return;
+    if (row.timeNs > this.#endNs) this.#endNs = row.timeNs;
+    const sb = this.#superblockOf(source, row, who);
+    const image = this.#superblocks[sb]!.image;
+    const ordinal = image.ordinalOf(row.nid);
+    if (ordinal < 0) {
+      if (row.nid !== 0) throw this.#mismatch(source, row, `image ${image.path} has no inode with nid ${row.nid}`);
+      if (row.op !== 'del') this.#skipped.managedPages += row.pageCount;
+      return;
+    }
+    if (!image.isFile(ordinal)) {
+      const directory = image.columns.type[ordinal] === TYPE_DIRECTORY;
+      if (row.op !== 'del') this.#skipped[directory ? 'directoryPages' : 'otherPages'] += row.pageCount;
+      return;
+    }
+    let first = row.pageIndex;
+    let count = row.pageCount;
+    if (row.op === 'map') {
+      if (row.touch < 0) {
+        this.#skipped.unknownTouch++;
+        return;
+      }
+      first = row.touch;
+      count = 1;
+    }
+    if (count === 0) return;
+    const pages = image.pagesOf(ordinal);
+    if (first + count > pages) {
+      if (row.op === 'fault') {
+        this.#skipped.pastEnd++;
+        return;
+      }
+      const last = first + count - 1;
+      throw this.#mismatch(
+        source,
+        row,
+        `page ${last} is past the end of ${image.pathOf(ordinal)}, which has ${pages} pages in ${image.path}`,
+      );
+    }
+    const mapping = this.#mapping(sb, ordinal, pages);
+    const page = mapping.base + first;
+    if (row.op !== 'del') this.#touch(page, count);
+    this.#references += count;
+    const kind = row.op === 'add' ? KIND_ADD : row.op === 'del' ? KIND_DELETE : KIND_REFERENCE;
+    this.#log.append(row.timeNs, page, count, this.#container(who), kind);
+  }
+
+  finish(): ReferenceSet {
+    return {
+      from: this.#options.from,
+      mounts: this.#options.mounts,
+      log: this.#log.finish(),
+      superblocks: this.#superblocks,
+      mappings: this.#mappings,
+      containers: this.#containers,
+      touched: this.#touched.subarray(0, this.#touchedCount),
+      logicalPages: this.#logicalPages,
+      references: this.#references,
+      endNs: this.#endNs,
+      skipped: this.#skipped,
+    };
+  }
+
+  #mismatch(source: number, row: TraceRow, what: string): DataError {
+    return new DataError(
+      this.#traces[source]!.path,
+      `line ${row.line}: ${what}: mount '${row.mount}' did not run this image`,
+    );
+  }
+
+  #superblockOf(source: number, row: TraceRow, who: string): number {
+    const key = `${source}\0${row.mount}\0${who}`;
+    const known = this.#route.get(key);
+    if (known !== undefined) return known;
+    const trace = this.#traces[source]!;
+    const image = trace.imageOf(row.mount, row);
+    const mountId = this.#traces.length > 1 ? `${source + 1}:${row.mount}` : row.mount;
+    const mode = this.#options.mounts;
+    const imageName = image.header.image.sha256 ?? image.fileSha256;
+    const name = mode === 'per-image' ? imageName : mode === 'per-container' ? `${who}\0${imageName}` : mountId;
+    const domain = this.#options.domainOf?.(who, row.mount, image) ?? '';
+    const backing = trace.backingOf(row.mount);
+    let sb = this.#superblockByName.get(name);
+    if (sb === undefined) {
+      const label = mode === 'per-image' ? image.header.image.name : mode === 'per-container' ? who : mountId;
+      sb =
+        this.#superblocks.push({
+          name: label,
+          image,
+          backing,
+          domain,
+          container: mode === 'per-container' ? who : null,
+        }) - 1;
+      this.#superblockByName.set(name, sb);
+      this.#mappingOf.push(new Uint32Array(image.header.inodes));
+    } else if (this.#superblocks[sb]!.domain !== domain) {
+      throw new UsageError(
+        `a mount has one domain, but '${this.#superblocks[sb]!.name}' is used from '${this.#superblocks[sb]!.domain}' and '${domain}': give each container its own mount with --mounts per-container`,
+      );
+    } else if (this.#superblocks[sb]!.backing !== backing) {
+      throw new UsageError(`mount '${this.#superblocks[sb]!.name}' can't be both file-backed and on a block device`);
+    }
+    this.#route.set(key, sb);
+    return sb;
+  }
+
+  #mapping(sb: number, ordinal: number, pages: number): Mapping {
+    const table = this.#mappingOf[sb]!;
+    const known = table[ordinal]!;
+    if (known !== 0) return this.#mappings[known - 1]!;
+    const base = this.#logicalPages;
+    if (base + pages > MAX_LOGICAL_PAGES)
+      throw new UsageError(`the files touched have more than ${MAX_LOGICAL_PAGES} pages together`);
+    this.#logicalPages += pages;
+    const mapping = { superblock: sb, ordinal, base, pages };
+    table[ordinal] = this.#mappings.push(mapping);
+    if (this.#logicalPages > this.#seen.length) {
+      const grown = new Uint8Array(Math.max(this.#logicalPages, this.#seen.length * 2));
+      grown.set(this.#seen);
+      this.#seen = grown;
+    }
+    return mapping;
+  }
+
+  #touch(page: number, count: number): void {
+    const seen = this.#seen;
+    for (let p = page; p < page + count; p++) {
+      if (seen[p] !== 0) continue;
+      seen[p] = 1;
+      if (this.#touchedCount === this.#touched.length) {
+        const grown = new Uint32Array(this.#touched.length * 2);
+        grown.set(this.#touched);
+        this.#touched = grown;
+      }
+      this.#touched[this.#touchedCount++] = p;
+    }
+  }
+
+  #container(name: string): number {
+    const known = this.#containerIds.get(name);
+    if (known !== undefined) return known;
+    const id = this.#containers.push(name) - 1;
+    if (id >= MAX_CONTAINERS) throw new UsageError(`more than ${MAX_CONTAINERS} containers`);
+    this.#containerIds.set(name, id);
+    return id;
+  }
+}

@@ -1,0 +1,247 @@
+/** What the exporters say about a result: computed from its rows, once, so that table, mail and charts agree. */
+import { median } from 'simple-statistics';
+import { PAGE_SIZE, type ReplayResult, type ReplayRow, type TruthRow } from '../result.ts';
+import { percent } from './text.ts';
+
+export const BASELINE = 'per-inode';
+
+/** From nothing shared to everything equal shared; a model not named here follows in the order it appears. */
+const KNOWN_MODELS = [BASELINE, 'hardlink', 'fingerprint', 'backing-file', 'physical-index', 'page-content'];
+
+/** What a cached page is keyed by, in the words of the debate. */
+export const MODEL_KEYS: Readonly<Record<string, string>> = {
+  'per-inode': 'superblock, inode, page index (mainline)',
+  hardlink: 'as per-inode, equal files being one inode of one filesystem',
+  fingerprint: 'domain, fingerprint of the whole file, page index',
+  'backing-file': 'blob, offset in the blob',
+  'physical-index': 'device, block (or decoded extent and offset)',
+  'page-content': 'the bytes of the page, whatever file and index',
+};
+
+export function mib(pages: number): number {
+  return (pages * PAGE_SIZE) / 1048576;
+}
+
+/** The sharing models of a result, baseline first. */
+export function modelsOf(result: ReplayResult): string[] {
+  const seen = new Set(result.rows.map((row) => row.sharing));
+  return [...KNOWN_MODELS.filter((m) => seen.has(m)), ...[...seen].filter((m) => !KNOWN_MODELS.includes(m))];
+}
+
+/** What per-inode keeps resident for the same workload, policy and memory. */
+export function baselinePages(row: ReplayRow): number {
+  return row.residentPages + row.bytesSavedVsPerInode / PAGE_SIZE;
+}
+
+/** Share of the resident memory of per-inode that this model saves; null when per-inode keeps nothing. */
+export function savedShare(row: ReplayRow): number | null {
+  const baseline = baselinePages(row);
+  return baseline > 0 ? row.bytesSavedVsPerInode / PAGE_SIZE / baseline : null;
+}
+
+/** No model of whole images can save more: each page is still needed once. */
+export function ceilingShare(mounts: number): number {
+  return 1 - 1 / Math.max(1, mounts);
+}
+
+/** One workload, replayed from one kind of row, under every sharing model, with memory unlimited. */
+export interface Group {
+  workload: string;
+  from: ReplayRow['from'];
+  /** Unique within the result: the workload, and `from` where the result holds both. */
+  label: string;
+  mounts: number;
+  rows: Map<string, ReplayRow>;
+  baselinePages: number;
+  truth: TruthRow[];
+}
+
+export function panelLabel(result: ReplayResult, row: ReplayRow): string {
+  const both = result.rows.some((r) => r.from !== result.rows[0]!.from);
+  return both ? `${row.workload}, ${row.from}` : row.workload;
+}
+
+/** With unlimited memory no policy evicts, so the first row of each model stands for all. */
+export function groupsOf(result: ReplayResult): Group[] {
+  const groups = new Map<string, Group>();
+  for (const row of result.rows) {
+    if (row.capacityPages !== null) continue;
+    const label = panelLabel(result, row);
+    let group = groups.get(label);
+    if (!group) {
+      const truth = (result.truth ?? []).filter((t) => t.workload === row.workload);
+      const { workload, from, mounts } = row;
+      group = { workload, from, label, mounts, rows: new Map(), baselinePages: baselinePages(row), truth };
+      groups.set(label, group);
+    }
+    if (!group.rows.has(row.sharing)) group.rows.set(row.sharing, row);
+  }
+  return [...groups.values()];
+}
+
+export function limitedRows(result: ReplayResult): ReplayRow[] {
+  return result.rows.filter((row) => row.capacityPages !== null);
+}
+
+/** The model a summary speaks about: the one merged in Linux if it was replayed, else the first that shares anything. */
+export function headlineModel(result: ReplayResult): string | null {
+  const models = modelsOf(result);
+  return models.includes('fingerprint') ? 'fingerprint' : (models.find((m) => m !== BASELINE) ?? null);
+}
+
+const plural = (n: number, one: string) => `${n} ${one}${n === 1 ? '' : 's'}`;
+const mibText = (pages: number) => mib(pages).toFixed(1);
+
+interface Saving {
+  group: Group;
+  row: ReplayRow;
+  share: number;
+}
+
+/** Savings of one model, largest first. */
+export function savingsOf(result: ReplayResult, model: string): Saving[] {
+  const savings: Saving[] = [];
+  for (const group of groupsOf(result)) {
+    const row = group.rows.get(model);
+    const share = row && savedShare(row);
+    if (row && share !== undefined && share !== null) savings.push({ group, row, share });
+  }
+  return savings.sort((a, b) => b.share - a.share);
+}
+
+/** `23.8%`, or `4.4% to 63.3%`. */
+export function shareRange(savings: Saving[]): string {
+  const high = percent(savings[0]!.share);
+  const low = percent(savings.at(-1)!.share);
+  return low === high ? low : `${low} to ${high}`;
+}
+
+/** Model against kernel, largest relative difference first. */
+export interface TruthCheck {
+  group: Group;
+  truth: TruthRow;
+  /** null: the model of that design was not replayed. */
+  modelPages: number | null;
+  /** (model − kernel) / kernel. */
+  difference: number | null;
+}
+
+export function truthChecks(result: ReplayResult): TruthCheck[] {
+  const checks: TruthCheck[] = [];
+  for (const group of groupsOf(result)) {
+    for (const truth of group.truth) {
+      const modelPages = group.rows.get(truth.sharing)?.residentPages ?? null;
+      const known = modelPages !== null && truth.residentPages > 0;
+      checks.push({ group, truth, modelPages, difference: known ? modelPages / truth.residentPages - 1 : null });
+    }
+  }
+  return checks;
+}
+
+function truthSentence(result: ReplayResult): string | null {
+  const checks = truthChecks(result).filter((c) => c.difference !== null);
+  if (checks.length === 0) return null;
+  const worst = checks.reduce((a, b) => (Math.abs(b.difference!) > Math.abs(a.difference!) ? b : a));
+  const where = `${worst.group.label}, ${worst.truth.sharing}`;
+  const pages = `${worst.modelPages} pages against the kernel's ${worst.truth.residentPages}`;
+  if (checks.length === 1) return `The real kernel was measured once (${where}): the model has ${pages}.`;
+  if (worst.difference === 0) return `The model equals the real kernel in all ${checks.length} measurements.`;
+  return (
+    `Against ${checks.length} measurements of the real kernel the model is off by at most ` +
+    `${percent(Math.abs(worst.difference!), 2)} (${where}: ${pages}).`
+  );
+}
+
+function pageSentence(result: ReplayResult, model: string | null): string | null {
+  const savings = model === 'page-content' ? [] : savingsOf(result, 'page-content');
+  if (savings.length === 0) return null;
+  return `Sharing every page of equal content, which no kernel does today, would save ${shareRange(savings)}.`;
+}
+
+function ceilingSentence(groups: Group[]): string {
+  const mounts = [...new Set(groups.map((g) => g.mounts))].sort((a, b) => a - b);
+  const shares = mounts.map((m) => `${percent(ceilingShare(m))} with ${plural(m, 'mount')}`);
+  return `No sharing of whole images can save more than ${shares.join(', ')}.`;
+}
+
+/** One point of memory and policy, under the headline model and the baseline. */
+interface Pressure {
+  row: ReplayRow;
+  base: ReplayRow;
+  label: string;
+}
+
+function strongestPressure(result: ReplayResult, model: string | null): Pressure | null {
+  const key = (r: ReplayRow) => JSON.stringify([r.workload, r.from, r.policy, r.memory]);
+  const base = new Map<string, ReplayRow>();
+  for (const row of limitedRows(result)) if (row.sharing === BASELINE) base.set(key(row), row);
+  let best: Pressure | null = null;
+  for (const row of limitedRows(result)) {
+    const other = base.get(key(row));
+    if (row.sharing !== model || !other) continue;
+    if (!best || row.hitRatio - other.hitRatio > best.row.hitRatio - best.base.hitRatio)
+      best = { row, base: other, label: panelLabel(result, row) };
+  }
+  return best;
+}
+
+function pressureSentence(p: Pressure): string {
+  return (
+    `With ${p.row.memory} of memory and ${p.row.policy}, ${percent(p.row.hitRatio)} of page references hit under ` +
+    `${p.row.sharing} and ${percent(p.base.hitRatio)} under ${BASELINE} (${p.label}).`
+  );
+}
+
+/** The finding in exactly two sentences, every number from the rows. */
+export function finding(result: ReplayResult): [string, string] {
+  const groups = groupsOf(result);
+  const model = headlineModel(result);
+  const pressure = strongestPressure(result, model);
+  const savings = model === null ? [] : savingsOf(result, model);
+  if (savings.length > 0) {
+    const best = savings[0]!;
+    const pages = `${mibText(baselinePages(best.row))} -> ${mibText(best.row.residentPages)} MiB`;
+    const first =
+      savings.length === 1
+        ? `The ${model} model saves ${percent(best.share)} of the resident page cache against ${BASELINE} in ` +
+          `${best.group.label}: ${pages}.`
+        : `The ${model} model saves ${shareRange(savings)} of the resident page cache against ${BASELINE} in ` +
+          `${plural(savings.length, 'workload')} (median ${percent(median(savings.map((s) => s.share)))}), ` +
+          `most in ${best.group.label}: ${pages}.`;
+    const second =
+      truthSentence(result) ??
+      (pressure && pressureSentence(pressure)) ??
+      pageSentence(result, model) ??
+      ceilingSentence(groups);
+    return [first, second];
+  }
+  if (pressure) {
+    const { row, base } = pressure;
+    return [
+      pressureSentence(pressure),
+      `There, ${plural(row.refaults, 'reference')} ${row.refaults === 1 ? 'is a refault' : 'are refaults'} under ` +
+        `${row.sharing}, ${base.refaults} under ${BASELINE}.`,
+    ];
+  }
+  const rows = result.rows;
+  if (rows.length === 0) return ['Nothing was replayed.', 'The result holds no rows.'];
+  const peak = rows.reduce((a, b) => (b.footprintPages > a.footprintPages ? b : a));
+  return [
+    `The largest of ${plural(rows.length, 'replay')} touches ${peak.footprintPages} pages (${mibText(peak.footprintPages)} MiB) ` +
+      `under ${peak.sharing} (${panelLabel(result, peak)}).`,
+    model === null ? 'No sharing model was replayed beside it.' : `There is no ${BASELINE} row to compare ${model} with.`,
+  ];
+}
+
+/** Plain meaning of `from`, for the kinds a result holds. */
+export const FROM_MEANING: Readonly<Record<ReplayRow['from'], string>> = {
+  demand: 'what programs asked for (reads, faults, mappings), through the readahead model',
+  fills: 'what the recorded kernel put into its page cache and took out of it',
+};
+
+/** `key: value` lines of the parameters, nested values as JSON. */
+export function parameterLines(result: ReplayResult): string[] {
+  return Object.entries(result.parameters)
+    .filter(([, value]) => value !== undefined)
+    .map(([key, value]) => `${key}: ${typeof value === 'string' ? value : JSON.stringify(value)}`);
+}

@@ -1,0 +1,116 @@
+import type { ImageIndex } from '../image-index/image-index.ts';
+import type { Mapping, ReferenceSet, Superblock } from '../references.ts';
+import { assignByFile } from './assign.ts';
+import type { ModelContext, ModelEntry, PageIds, SharingModel } from './model.ts';
+
+/**
+ * fingerprint: EROFS inode_share as merged in Linux 7.0 (fs/erofs/ishare.c). Inodes whose fingerprint xattr and domain_id are equal byte
+ * for byte use one shared inode's mapping; a whole file is shared or none of it.
+ *
+ * Refused, so that the file keeps a mapping of its own, as the kernel refuses: another size than the shared inode's, other address-space
+ * operations than its (compressed with plain, or plain file-backed with plain on a block device), no fingerprint. Which inode comes first
+ * decides; here that is the order of first reference, in the kernel the order in which inodes are instantiated.
+ *
+ * Not modelled: the end of a shared inode's life (reclaim, unmount).
+ */
+class Fingerprint implements SharingModel {
+  readonly params: { fingerprints: ModelContext['fingerprints'] };
+
+  constructor(
+    readonly name: string,
+    fingerprints: ModelContext['fingerprints'],
+  ) {
+    this.params = { fingerprints };
+  }
+
+  identify(set: ReferenceSet): PageIds {
+    const shared = new Map<string, { size: number; operations: string }>();
+    const images = {
+      xattr: new Set<ImageIndex>(),
+      computed: new Set<ImageIndex>(),
+      none: new Set<ImageIndex>(),
+      unknownLayout: new Set<ImageIndex>(),
+    };
+    const refused = { size: 0, operations: 0 };
+    const ids = assignByFile(set, (mapping, position) => {
+      const superblock = set.superblocks[mapping.superblock]!;
+      const { image } = superblock;
+      const value = this.#fingerprint(mapping, image, images);
+      if (value === null) return `private ${position}`;
+      if (!image.header.known.layout) images.unknownLayout.add(image);
+      const key = `shared ${value} ${superblock.domain}`;
+      const size = image.columns.sizeBytes[mapping.ordinal]!;
+      const operations = addressSpaceOperations(mapping, superblock);
+      const first = shared.get(key);
+      if (first === undefined) {
+        shared.set(key, { size, operations });
+        return key;
+      }
+      if (first.size === size && first.operations === operations) return key;
+      refused[first.size === size ? 'operations' : 'size']++;
+      return `private ${position}`;
+    });
+    return { ...ids, notes: notesOf(images, refused) };
+  }
+
+  #fingerprint(
+    mapping: Mapping,
+    image: ImageIndex,
+    images: Record<'xattr' | 'computed' | 'none', Set<ImageIndex>>,
+  ): string | null {
+    const { fingerprints } = this.params;
+    if (image.header.image.fingerprints && fingerprints !== 'computed') {
+      images.xattr.add(image);
+      return image.fingerprintKey(mapping.ordinal);
+    }
+    if (fingerprints === 'xattr') {
+      images.none.add(image);
+      return null;
+    }
+    images.computed.add(image);
+    return COMPUTED_PREFIX + image.contentKey(mapping.ordinal);
+  }
+}
+
+/** mkfs.erofs --xattr-inode-digest writes `sha256:` and the 32 raw bytes of the content's digest; here in hex, like the xattr's key. */
+const COMPUTED_PREFIX = Buffer.from('sha256:').toString('hex');
+
+/** The a_ops that fs/erofs/inode.c gives a regular file: z_erofs_aops, erofs_fileio_aops or erofs_aops. */
+function addressSpaceOperations(mapping: Mapping, superblock: Superblock): string {
+  if (superblock.image.isCompressed(mapping.ordinal)) return 'compressed';
+  return superblock.backing === 'file' ? 'plain, file-backed' : 'plain, block device';
+}
+
+function notesOf(
+  images: Record<'xattr' | 'computed' | 'none' | 'unknownLayout', Set<ImageIndex>>,
+  refused: { size: number; operations: number },
+): string[] {
+  const names = (set: Set<ImageIndex>): string =>
+    [...new Set([...set].map((image) => image.header.image.name))].sort().join(', ');
+  const notes: string[] = [];
+  if (images.xattr.size > 0) notes.push(`fingerprint: read from the xattrs of ${names(images.xattr)}`);
+  if (images.computed.size > 0)
+    notes.push(
+      `fingerprint: computed from the content, as mkfs.erofs --xattr-inode-digest would, for ${names(images.computed)}`,
+    );
+  if (images.none.size > 0)
+    notes.push(`fingerprint: ${names(images.none)} has none, so inode_share is silently off there`);
+  if (images.unknownLayout.size > 0)
+    notes.push(
+      `fingerprint: data layouts of ${names(images.unknownLayout)} are unknown (indexed from a manifest): taken as uncompressed`,
+    );
+  if (refused.size > 0)
+    notes.push(
+      `fingerprint: ${refused.size} files kept a cache of their own, their size differs from the shared inode's`,
+    );
+  if (refused.operations > 0)
+    notes.push(
+      `fingerprint: ${refused.operations} files kept a cache of their own, their address-space operations differ from the shared inode's`,
+    );
+  return notes;
+}
+
+export const fingerprint: ModelEntry = {
+  create: (name, _params, context) => new Fingerprint(name, context.fingerprints),
+  defaults: {},
+};

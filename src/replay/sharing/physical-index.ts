@@ -1,0 +1,179 @@
+import { DataError, UsageError } from '../../error.ts';
+import { EXTENT_COMPRESSED, EXTENT_HOLE, type ImageIndex } from '../image-index/image-index.ts';
+import type { Mapping, ReferenceSet } from '../references.ts';
+import { parseBytes } from '../sizes.ts';
+import { assignByFile, assignByPage } from './assign.ts';
+import type { ModelEntry, PageIds, SharingModel } from './model.ts';
+import { oneOf } from './params.ts';
+import { TupleInterner } from './tuple-interner.ts';
+
+const PAGE = 4096;
+
+/**
+ * physical-index: a cached page belongs to where its data lies, (device, physical address), so that files which share blocks share pages.
+ * Argued for by Hellwig and Wilcox on linux-fsdevel, 2026.
+ *
+ * layout=images (the default): the images as they are, each its own device; two mounts of one image are the same device. An uncompressed
+ * page is its byte address, a compressed one its pcluster and the offset in the decoded extent. A page that is made of several pieces (its
+ * extents are not page-aligned, or its tail is packed elsewhere) is the sequence of them; a tail-packed page has the byte address of the
+ * tail within the metadata; a hole has no address and stays with its inode.
+ *
+ * layout=shared-blob: as if every distinct file lay once, contiguous, page-aligned and uncompressed, in one blob that all images refer to.
+ *
+ * layout=chunk-dedup: the same blob with distinct chunks instead of files, cut at multiples of `chunk` bytes from the start of a file
+ * (1 MiB, Nydus' default).
+ */
+class PhysicalIndex implements SharingModel {
+  readonly params: { layout: string; chunk: number };
+
+  constructor(
+    readonly name: string,
+    layout: string,
+    chunkBytes: number,
+  ) {
+    this.params = { layout, chunk: chunkBytes };
+  }
+
+  identify(set: ReferenceSet): PageIds {
+    const { layout, chunk } = this.params;
+    if (layout === 'shared-blob') return { ...assignByFile(set, (mapping) => contentKey(set, mapping)), notes: [] };
+    if (layout === 'chunk-dedup') return { ...assignByChunk(set, chunk / PAGE), notes: [] };
+    return assignByAddress(set);
+  }
+}
+
+const LAYOUTS = ['images', 'shared-blob', 'chunk-dedup'];
+
+export const physicalIndex: ModelEntry = {
+  defaults: { layout: 'images', chunk: '1MiB' },
+  create(name, params) {
+    oneOf(name, 'layout', params.layout!, LAYOUTS);
+    const chunkBytes = parseBytes(params.chunk!);
+    if (chunkBytes === null || chunkBytes < PAGE || chunkBytes % PAGE !== 0)
+      throw new UsageError(`sharing model '${name}': chunk '${params.chunk}' is not a multiple of ${PAGE} bytes`);
+    return new PhysicalIndex(name, params.layout!, chunkBytes);
+  },
+};
+
+function contentKey(set: ReferenceSet, mapping: Mapping): string {
+  return set.superblocks[mapping.superblock]!.image.contentKey(mapping.ordinal);
+}
+
+// Tags of the tuples below, their first word: what the rest of the key is.
+const PIECE = 0;
+const SEQUENCE = 1;
+const HOLE = 2;
+
+function assignByAddress(set: ReferenceSet): PageIds {
+  const devices = new Map<string, number>();
+  const deviceOf = set.superblocks.map(({ image }) => {
+    if (!image.header.known.layout)
+      throw new DataError(
+        image.path,
+        'physical-index needs physical addresses, and an index made from a manifest has none: use the image, or layout=shared-blob',
+      );
+    const identity = image.header.image.sha256!;
+    if (!devices.has(identity)) devices.set(identity, devices.size);
+    return devices.get(identity)!;
+  });
+  const pieces = new TupleInterner(6);
+  const tuple = new Uint32Array(6);
+  let unaligned = 0;
+  let holes = 0;
+  const ids = assignByPage(set, 1, (mapping, position, pageIndex, key) => {
+    const { image } = set.superblocks[mapping.superblock]!;
+    const c = image.columns;
+    const start = pageIndex * PAGE;
+    const end = Math.min(start + PAGE, c.sizeBytes[mapping.ordinal]!);
+    let e = extentAt(image, mapping.ordinal, start);
+    let id = -1;
+    let count = 0;
+    for (let la = start; la < end; e++) {
+      const from = c.extentLa[e]!;
+      const flags = c.extentFlags[e]!;
+      if (flags & EXTENT_HOLE) {
+        tuple.set([HOLE, position, pageIndex, la - start, 0, 0]);
+      } else {
+        const compressed = (flags & EXTENT_COMPRESSED) !== 0;
+        const address = compressed ? c.extentPa[e]! : c.extentPa[e]! + (la - from);
+        const device = deviceOf[mapping.superblock]! * 65_536 + c.extentDevice[e]!;
+        tuple.set([
+          PIECE,
+          device,
+          Math.floor(address / 2 ** 32),
+          address >>> 0,
+          compressed ? la - from : 0,
+          compressed ? 1 : 0,
+        ]);
+      }
+      const piece = pieces.intern(tuple);
+      if (id < 0) {
+        id = piece;
+        if (flags & EXTENT_HOLE) holes++;
+      } else {
+        tuple.set([SEQUENCE, id, piece, 0, 0, 0]);
+        id = pieces.intern(tuple);
+      }
+      count++;
+      la = from + c.extentLlen[e]!;
+    }
+    if (count > 1) unaligned++;
+    key[0] = id;
+  });
+  const notes: string[] = [];
+  if (unaligned > 0)
+    notes.push(`physical-index: ${unaligned} pages span more than one extent and are identified by the sequence`);
+  if (holes > 0) notes.push(`physical-index: ${holes} pages are holes and stay with their inode`);
+  return { ...ids, notes };
+}
+
+/** Position in the extent columns of the extent that holds byte `la` of a file. */
+function extentAt(image: ImageIndex, ordinal: number, la: number): number {
+  const { firstExtent, extentLa, extentLlen, sizeBytes } = image.columns;
+  let low = firstExtent[ordinal]!;
+  let high = firstExtent[ordinal + 1]! - 1;
+  if (high < low || extentLa[high]! + extentLlen[high]! < sizeBytes[ordinal]!)
+    throw new DataError(
+      image.path,
+      `the extents of ${image.pathOf(ordinal)} do not cover its ${sizeBytes[ordinal]} bytes`,
+    );
+  while (low < high) {
+    const middle = (low + high + 1) >> 1;
+    if (extentLa[middle]! <= la) low = middle;
+    else high = middle - 1;
+  }
+  return low;
+}
+
+function assignByChunk(set: ReferenceSet, chunkPages: number): Omit<PageIds, 'notes'> {
+  const chunks = new Map<string, number>();
+  const chain = new TupleInterner(4);
+  const tuple = new Uint32Array(4);
+  /** Equal chunks get equal numbers: each page's digest is chained to the number of those before it, so no digest of digests can collide. */
+  const chunkId = (image: ImageIndex, ordinal: number, first: number): number => {
+    const { firstPage, pageDigest, sizeBytes } = image.columns;
+    const base = firstPage[ordinal]!;
+    const pages = Math.min(image.pagesOf(ordinal) - first, chunkPages);
+    const bytes = Math.min(sizeBytes[ordinal]! - first * PAGE, chunkPages * PAGE);
+    tuple.set([0, 0, bytes, 0]);
+    let id = chain.intern(tuple);
+    for (let p = base + first; p < base + first + pages; p++) {
+      tuple.set([1, id, pageDigest[2 * p]!, pageDigest[2 * p + 1]!]);
+      id = chain.intern(tuple);
+    }
+    return id;
+  };
+  return assignByPage(set, 2, (mapping, _position, pageIndex, key) => {
+    const { image } = set.superblocks[mapping.superblock]!;
+    const within = pageIndex % chunkPages;
+    const first = pageIndex - within;
+    const name = `${image.contentKey(mapping.ordinal)} ${first}`;
+    let id = chunks.get(name);
+    if (id === undefined) {
+      id = chunkId(image, mapping.ordinal, first);
+      chunks.set(name, id);
+    }
+    key[0] = id;
+    key[1] = within;
+  });
+}
