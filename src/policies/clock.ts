@@ -7,7 +7,7 @@
  * Paper       F. J. Corbató, "A paging experiment with the Multics system", MIT Project MAC memo MAC-M-384, 1968: the ring, the hand
  *             and the usage bit. Counters in place of the bit: A. J. Smith, "Sequentiality and prefetching in database systems",
  *             ACM TODS 3(3), 1978 (generalised CLOCK).
- * Checked     libCacheSim aa0fc40, Clock.c, with its defaults (n-bit-counter=1, init-freq=0): equal miss counts,
+ * Checked     libCacheSim aa0fc40, Clock.c, with its default n-bit-counter=1: equal miss counts,
  *             test/policies/golden.test.ts.
  * Deviations  from libCacheSim none; from textbooks that count the fault as a use: a page enters with its counter at zero.
  *             Corbató's k bits are a shift register of past rounds; ours count references.
