@@ -1,0 +1,148 @@
+import { closeSync, fstatSync, openSync, readSync } from 'node:fs';
+import { ErofsError } from './error.ts';
+
+/** Where an image's bytes come from. Synchronous. */
+export interface BlockReader {
+  /** names the source in errors */
+  readonly path: string;
+  /** bytes */
+  readonly size: number;
+  /**
+   * @param offset byte offset; `offset + length <= size` is the caller's duty, and the decoder's own calls keep it
+   * @returns exactly `length` bytes that nobody will change later; they may alias a cache, so treat them as read-only
+   */
+  readAt(offset: number, length: number): Uint8Array;
+  close?(): void;
+}
+
+/** An image that is in memory already. */
+export class MemoryReader implements BlockReader {
+  readonly path: string;
+  readonly size: number;
+  readonly #bytes: Uint8Array;
+
+  constructor(bytes: Uint8Array, path = '(memory)') {
+    this.path = path;
+    this.size = bytes.length;
+    this.#bytes = bytes;
+  }
+
+  readAt(offset: number, length: number): Uint8Array {
+    checkRange(this, offset, length);
+    return this.#bytes.subarray(offset, offset + length);
+  }
+}
+
+const CHUNK_BITS = 16;
+const CHUNK = 1 << CHUNK_BITS;
+const SLOTS = 64;
+
+/**
+ * An image file, read by `pread`. Reads below 64 KiB go through 64 chunks of 64 KiB (direct-mapped), so that page-wise
+ * access isn't a system call each. A replaced chunk is a new buffer, never an overwritten one: views stay true.
+ */
+export class FileReader implements BlockReader {
+  readonly path: string;
+  readonly size: number;
+  readonly #chunks: (Uint8Array | null)[] = new Array(SLOTS).fill(null);
+  readonly #held = new Float64Array(SLOTS).fill(-1);
+  #fd: number;
+
+  /** @throws ErofsError with the errno name as its code when the file can't be opened */
+  constructor(path: string) {
+    this.path = path;
+    try {
+      this.#fd = openSync(path, 'r');
+    } catch (e) {
+      throw ioError(path, e);
+    }
+    const stat = fstatSync(this.#fd);
+    let size = stat.size;
+    if (stat.isDirectory()) {
+      this.close();
+      throw new ErofsError('EISDIR', 'is a directory, not an image', { path });
+    }
+    if (stat.isBlockDevice()) size = deviceSize(this.#fd);
+    this.size = size;
+  }
+
+  readAt(offset: number, length: number): Uint8Array {
+    checkRange(this, offset, length);
+    const index = Math.floor(offset / CHUNK);
+    const start = offset - index * CHUNK;
+    if (start + length > CHUNK) {
+      // Not within one chunk: a small read (a pcluster that straddles two) is still served from them.
+      if (length < CHUNK) {
+        const out = Buffer.allocUnsafe(length);
+        const first = CHUNK - start;
+        out.set(this.#chunk(index).subarray(start, CHUNK), 0);
+        out.set(this.#chunk(index + 1).subarray(0, length - first), first);
+        return out;
+      }
+      return this.#pread(offset, length);
+    }
+    return this.#chunk(index).subarray(start, start + length);
+  }
+
+  close(): void {
+    if (this.#fd >= 0) closeSync(this.#fd);
+    this.#fd = -1;
+  }
+
+  #chunk(index: number): Uint8Array {
+    const slot = index % SLOTS;
+    if (this.#held[slot] === index) return this.#chunks[slot]!;
+    const at = index * CHUNK;
+    const chunk = this.#pread(at, Math.min(CHUNK, this.size - at));
+    this.#chunks[slot] = chunk;
+    this.#held[slot] = index;
+    return chunk;
+  }
+
+  #pread(offset: number, length: number): Uint8Array {
+    const out = Buffer.allocUnsafeSlow(length);
+    let done = 0;
+    while (done < length) {
+      let n: number;
+      try {
+        n = readSync(this.#fd, out, done, length - done, offset + done);
+      } catch (e) {
+        throw ioError(this.path, e, offset + done);
+      }
+      if (n === 0) {
+        throw new ErofsError('EIO', 'the file became shorter while it was read', { path: this.path, offset });
+      }
+      done += n;
+    }
+    return out;
+  }
+}
+
+function checkRange(r: BlockReader, offset: number, length: number): void {
+  if (!(offset >= 0 && length >= 0 && offset + length <= r.size)) {
+    throw new ErofsError('EINVAL', `${length} bytes asked for, of ${r.size}`, { path: r.path, offset });
+  }
+}
+
+function ioError(path: string, e: unknown, offset?: number): ErofsError {
+  const err = e as NodeJS.ErrnoException;
+  const code = err.code ?? 'EIO';
+  // Node's text is `ENOENT: no such file or directory, open 'x'`; the path is said already.
+  const what = /^\w+: ([^,]*)/.exec(err.message)?.[1] ?? err.message;
+  return new ErofsError(code, what, { path, offset: offset ?? null });
+}
+
+/** A block device has no st_size: finds the end by reading single bytes, in at most 106 reads. */
+function deviceSize(fd: number): number {
+  const byte = new Uint8Array(1);
+  const has = (at: number) => readSync(fd, byte, 0, 1, at) === 1;
+  let high = 512;
+  while (high < Number.MAX_SAFE_INTEGER / 2 && has(high - 1)) high *= 2;
+  let low = high / 2;
+  while (low < high) {
+    const mid = low + Math.ceil((high - low) / 2);
+    if (has(mid - 1)) low = mid;
+    else high = mid - 1;
+  }
+  return low;
+}

@@ -1,0 +1,96 @@
+import { ErofsCorruptError, ErofsError, ErofsUnsupportedError } from './error.ts';
+import type { BlockReader } from './reader.ts';
+import type { Superblock } from './superblock.ts';
+
+/** The superblock and the devices behind it: every byte the decoder takes comes through here, checked. */
+export class Volume {
+  readonly path: string;
+  readonly sb: Superblock;
+  /** upper bound of any one allocation made on the image's word, in bytes */
+  readonly maxBytes: number;
+  readonly #primary: BlockReader;
+  readonly #extra: readonly BlockReader[];
+
+  constructor(primary: BlockReader, sb: Superblock, extra: readonly BlockReader[], maxBytes: number) {
+    this.path = primary.path;
+    this.sb = sb;
+    this.maxBytes = maxBytes;
+    this.#primary = primary;
+    this.#extra = extra;
+    if (extra.length > 0 && extra.length !== sb.devices.length) {
+      const what = `the image names ${sb.devices.length} extra devices, ${extra.length} were given`;
+      throw new ErofsError('EINVAL', what, { path: this.path });
+    }
+  }
+
+  /** bytes of the primary device */
+  get size(): number {
+    return this.#primary.size;
+  }
+
+  /**
+   * Metadata of the primary device.
+   * @param what names the structure in the error
+   */
+  meta(offset: number, length: number, nid: number | null, what: string): Uint8Array {
+    if (!(offset + length <= this.#primary.size)) {
+      throw this.corrupt(`${what} leads past the end of the image (${this.#primary.size} bytes)`, nid, offset);
+    }
+    return this.#primary.readAt(offset, length);
+  }
+
+  /**
+   * File data.
+   * @param device 0 is the primary device, whose address space also shows the others at their mapped_blkaddr; n is slot n - 1
+   * @param pa byte address on that device
+   */
+  data(device: number, pa: number, length: number, nid: number): Uint8Array {
+    let reader = this.#primary;
+    let at = pa;
+    const { devices, blkszbits } = this.sb;
+    if (device > devices.length) {
+      throw this.corrupt(`device ${device} of only ${devices.length}`, nid, null);
+    }
+    if (devices.length > 0) {
+      let slot = device - 1;
+      if (device === 0) {
+        slot = devices.findIndex((d) => {
+          const start = d.mappedBlkaddr * 2 ** blkszbits;
+          return start > 0 && pa >= start && pa < start + d.blocks * 2 ** blkszbits;
+        });
+        if (slot >= 0) at -= devices[slot]!.mappedBlkaddr * 2 ** blkszbits;
+      }
+      if (slot >= 0) {
+        const extra = this.#extra[slot];
+        if (!extra) {
+          throw this.unsupported(`unsupported: data on extra device ${slot + 1}, which was not given`, nid, null);
+        }
+        reader = extra;
+      }
+    }
+    if (!(at + length <= reader.size)) {
+      const end = reader === this.#primary ? 'the image' : reader.path;
+      throw this.corrupt(`data at 0x${at.toString(16)}+${length} leads past the end of ${end}`, nid, at);
+    }
+    return reader.readAt(at, length);
+  }
+
+  corrupt(what: string, nid: number | null, offset: number | null): ErofsCorruptError {
+    return new ErofsCorruptError(what, { path: this.path, nid, offset });
+  }
+
+  unsupported(what: string, nid: number | null, offset: number | null): ErofsUnsupportedError {
+    return new ErofsUnsupportedError(what, { path: this.path, nid, offset });
+  }
+
+  /** An answer that may be sound but would be larger than the caller allowed. */
+  limit(what: string, nid: number | null): ErofsError {
+    const hint = `exceeds the limit of ${this.maxBytes} bytes (maxBytes)`;
+    return new ErofsError('LIMIT', `${what} ${hint}`, { path: this.path, nid });
+  }
+
+  close(): void {
+    this.#primary.close?.();
+    for (const r of this.#extra) r.close?.();
+  }
+}
