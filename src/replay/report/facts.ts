@@ -34,7 +34,8 @@ export function baselinePages(row: ReplayRow): number {
 }
 
 /** Share of the resident memory of per-inode that this model saves; null when per-inode keeps nothing. */
-export function savedShare(row: ReplayRow): number | null {
+export function savedShare(row: ReplayRow | undefined): number | null {
+  if (!row) return null;
   const baseline = baselinePages(row);
   return baseline > 0 ? row.bytesSavedVsPerInode / PAGE_SIZE / baseline : null;
 }
@@ -103,8 +104,8 @@ export function savingsOf(result: ReplayResult, model: string): Saving[] {
   const savings: Saving[] = [];
   for (const group of groupsOf(result)) {
     const row = group.rows.get(model);
-    const share = row && savedShare(row);
-    if (row && share !== undefined && share !== null) savings.push({ group, row, share });
+    const share = savedShare(row);
+    if (row && share !== null) savings.push({ group, row, share });
   }
   return savings.sort((a, b) => b.share - a.share);
 }

@@ -16,7 +16,7 @@ export function ascii(text: string): string {
     .replace(/[^\x20-\x7e]/gu, (c) => `\\u{${c.codePointAt(0)!.toString(16).toUpperCase()}}`);
 }
 
-const WIDE = /[\u1100-\u115f\u2e80-\ua4cf\uac00-\ud7a3\uf900-\ufaff\ufe30-\ufe6f\uff00-\uff60\uffe0-\uffe6]|\p{RGI_Emoji}/v;
+const WIDE = /[\u1100-\u115f\u2e80-\ua4cf\uac00-\ud7a3\uf900-\ufaff\ufe30-\ufe6f\uff00-\uff60\uffe0-\uffe6]|\p{Emoji_Presentation}/u;
 const NO_WIDTH = /\p{Mn}|\p{Me}/u;
 
 /** Terminal columns of one grapheme or code point. */
@@ -53,7 +53,7 @@ export function wrap(text: string, width: number, indent = '', hanging = indent)
   let empty = true;
   for (let word of text.split(/\s+/)) {
     if (word === '') continue;
-    if (!empty && line.length + 1 + word.length > width) {
+    if (!empty && line.length + 1 + word.length > width && (word.length <= width - hanging.length || line.length >= width - 8)) {
       lines.push(line);
       line = hanging;
       empty = true;
@@ -73,7 +73,7 @@ export function wrap(text: string, width: number, indent = '', hanging = indent)
 }
 
 // One escape of $'…': never broken in two.
-const ANSI_ESCAPE = /^\\(?:x[0-9a-f]{1,2}|u[0-9a-f]{1,4}|U[0-9a-f]{1,8}|[0-7]{1,3}|c[\x20-\x7e]|[\x20-\x7e])/i;
+const ANSI_ESCAPE = /^\\(?:x[0-9a-fA-F]{1,2}|u[0-9a-fA-F]{1,4}|U[0-9a-fA-F]{1,8}|[0-7]{1,3}|c[\x20-\x7e]|[\x20-\x7e])/;
 
 /**
  * A shell command in ASCII lines of at most `width`, equal to the original when pasted. Breaks fall between words where they can;
@@ -126,7 +126,7 @@ export function wrapCommand(command: string, width: number, indent = '  ', hangi
   const lines: string[] = [];
   let line = indent;
   let fresh = true;
-  for (const atoms of words) {
+  const written = (atoms: Atom[]) => {
     let plain = '';
     let q: Quote = '';
     for (const atom of atoms) {
@@ -134,9 +134,21 @@ export function wrapCommand(command: string, width: number, indent = '  ', hangi
       q = atom.quote;
       plain += atom.text;
     }
-    plain += close(q);
-    // " \" ends a line that goes on with another word.
-    if (!fresh && line.length + 1 + plain.length + 2 > width) {
+    return plain + close(q);
+  };
+  const parts = words.filter((atoms) => atoms.length > 0);
+  for (let w = 0; w < parts.length; w++) {
+    const atoms = parts[w]!;
+    const plain = written(atoms);
+    // An option and its value stay on one line where a line holds both.
+    let together = plain.length;
+    if (plain.startsWith('-') && w + 1 < parts.length) {
+      const value = written(parts[w + 1]!);
+      const both = plain.length + 1 + value.length;
+      if (!value.startsWith('-') && hanging.length + both + 2 <= width) together = both;
+    }
+    // " \\" ends a line that goes on with another word.
+    if (!fresh && line.length + 1 + together + 2 > width) {
       lines.push(`${line} \\`);
       line = hanging;
       fresh = true;

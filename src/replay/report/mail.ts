@@ -1,0 +1,198 @@
+/** A result as plain text for a mailing list: ASCII, at most 72 columns, nothing that needs editing before it is sent. */
+import { PAGE_SIZE, type ReplayResult, type ReplayRow } from '../result.ts';
+import {
+  BASELINE,
+  FROM_MEANING,
+  type Group,
+  ceilingShare,
+  finding,
+  groupsOf,
+  limitedRows,
+  MODEL_KEYS,
+  mib,
+  modelsOf,
+  panelLabel,
+  parameterLines,
+  savedShare,
+  truthChecks,
+} from './facts.ts';
+import { ascii, clean, clip, percent, wrap, wrapCommand } from './text.ts';
+
+export const MAIL_WIDTH = 72;
+
+const text = (s: string) => ascii(clean(s));
+const para = (s: string, indent = '', hanging = indent) => wrap(text(s), MAIL_WIDTH, indent, hanging);
+const share = (value: number | null) => (value === null ? '-' : percent(value).replace('—', '-'));
+const size = (pages: number) => mib(pages).toFixed(1);
+
+/** One column under a model's name, its cells right-aligned. */
+interface Column {
+  model: string;
+  width: number;
+}
+
+/** Names that don't fit beside the numbers get a line of their own, so that no name is cut. */
+function named(name: string, room: number, cells: string): string[] {
+  const label = text(name);
+  if (label.length <= room) return [(label.padEnd(room) + cells).trimEnd()];
+  return [...wrap(label, MAIL_WIDTH), (' '.repeat(room) + cells).trimEnd()];
+}
+
+/** The model's name on one line, or cut at a hyphen into two; always two lines. */
+function headLines(model: string, width: number): [string, string] {
+  const name = text(model);
+  const room = width - 1;
+  const cut = name.indexOf('-') + 1;
+  if (name.length > room && cut > 0) {
+    return [clip(name.slice(0, cut), room, '~').padStart(width), clip(name.slice(cut), room, '~').padStart(width)];
+  }
+  return [''.padStart(width), clip(name, room, '~').padStart(width)];
+}
+
+/** Columns in as many tables as 72 characters need. */
+function chunks(columns: Column[], labelWidth: number): Column[][] {
+  const out: Column[][] = [];
+  let room = -1;
+  for (const column of columns) {
+    if (room < column.width) {
+      out.push([]);
+      room = MAIL_WIDTH - labelWidth;
+    }
+    out.at(-1)!.push(column);
+    room -= column.width;
+  }
+  return out;
+}
+
+function header(label: string, labelWidth: number, columns: Column[]): string[] {
+  const heads = columns.map((c) => headLines(c.model, c.width));
+  const lines = [
+    ''.padEnd(labelWidth) + heads.map((h) => h[0]).join(''),
+    label.padEnd(labelWidth) + heads.map((h) => h[1]).join(''),
+    '-'.repeat(labelWidth + columns.reduce((sum, c) => sum + c.width, 0)),
+  ];
+  return lines.map((l) => l.trimEnd()).filter((l) => l !== '');
+}
+
+function memoryTable(result: ReplayResult, groups: Group[]): string[] {
+  const both = groups.some((g) => g.from !== groups[0]!.from);
+  const models = modelsOf(result).filter((m) => groups.some((g) => g.rows.has(m)));
+  const others = models.filter((m) => m !== BASELINE);
+  const columns: Column[] = models.map((model) => ({ model, width: model === BASELINE ? 8 : 14 }));
+  const longest = groups.reduce((n, g) => Math.max(n, text(g.label).length), 'workload'.length);
+  // Four sharing models fit beside the baseline when each gives up the space before its number.
+  const tight = others.length === 4 ? 12 : 14;
+  for (const c of columns) if (c.model !== BASELINE) c.width = tight;
+  const spare = MAIL_WIDTH - columns.reduce((sum, c) => sum + c.width, 0);
+  const labelWidth = Math.max(16, Math.min(longest + 1, spare, 24));
+  const lines = para(
+    `Resident page cache in MiB and share saved against ${BASELINE}, memory unlimited` +
+      `${both ? '' : `, from ${groups[0]!.from}`}:`,
+  );
+  for (const picked of chunks(columns, labelWidth)) {
+    lines.push('', ...header('workload', labelWidth, picked));
+    for (const group of groups) {
+      const cells = picked.map(({ model, width }) => {
+        const row = group.rows.get(model);
+        if (!row) return '-'.padStart(width);
+        if (model === BASELINE) return size(row.residentPages).padStart(width);
+        return `${size(row.residentPages)}${share(savedShare(row)).padStart(6)}`.padStart(width);
+      });
+      lines.push(...named(group.label, labelWidth, cells.join('')));
+    }
+  }
+  const mounts = [...new Set(groups.map((g) => g.mounts))].sort((a, b) => a - b);
+  const ceilings = mounts.map((m) => `${share(ceilingShare(m))} for ${m} mount${m === 1 ? '' : 's'}`);
+  lines.push('', ...para(`Ceiling of any sharing of whole images (1 - 1/mounts): ${ceilings.join(', ')}.`));
+  return lines;
+}
+
+function truthTable(result: ReplayResult): string[] {
+  const checks = truthChecks(result);
+  if (checks.length === 0) return [];
+  const room = 25;
+  const head = `${'design'.padStart(15)}${'kernel'.padStart(10)}${'model'.padStart(10)}${'off by'.padStart(9)}`;
+  const lines = ['Against the real kernel, pages:', '', 'workload'.padEnd(room) + head];
+  lines.push('-'.repeat(room + head.length));
+  for (const { group, truth, modelPages, difference } of checks) {
+    const cells = [
+      clip(text(truth.sharing), 14, '~').padStart(15),
+      String(truth.residentPages).padStart(10),
+      String(modelPages ?? '-').padStart(10),
+      (difference === null ? '-' : percent(difference, 2)).padStart(9),
+    ];
+    lines.push(...named(group.label, room, cells.join('')));
+  }
+  const sources = [...new Set(checks.map((c) => c.truth.source))];
+  return [...lines, '', ...sources.flatMap((s) => para(`Kernel figures: ${s}`, '', '  ')), ''];
+}
+
+function hitRatioTable(result: ReplayResult): string[] {
+  const rows = limitedRows(result);
+  if (rows.length === 0) return [];
+  const models = modelsOf(result).filter((m) => rows.some((r) => r.sharing === m));
+  const columns: Column[] = models.map((model) => ({ model, width: Math.max(9, Math.min(text(model).length + 1, 12)) }));
+  const labelWidth = 12;
+  const blocks = new Map<string, { title: string; lines: Map<string, Map<string, ReplayRow>> }>();
+  for (const row of rows) {
+    const title = `${panelLabel(result, row)}, ${row.policy}`;
+    const block = blocks.get(title) ?? { title, lines: new Map() };
+    blocks.set(title, block);
+    const line = block.lines.get(row.memory) ?? new Map<string, ReplayRow>();
+    block.lines.set(row.memory, line);
+    if (!line.has(row.sharing)) line.set(row.sharing, row);
+  }
+  const out = ['Hit ratio by memory size:'];
+  for (const picked of chunks(columns, labelWidth)) {
+    out.push('', ...header('memory', labelWidth, picked));
+    for (const { title, lines } of blocks.values()) {
+      out.push(...para(title));
+      for (const [memory, line] of lines) {
+        const cells = picked.map(({ model, width }) => share(line.get(model)?.hitRatio ?? null).padStart(width));
+        out.push(...named(`  ${text(memory)}`, labelWidth, cells.join('')));
+      }
+    }
+  }
+  return [...out, ''];
+}
+
+function method(result: ReplayResult): string[] {
+  const lines = ['Method', '------'];
+  lines.push(
+    ...para(
+      `A page is ${PAGE_SIZE} bytes of regular-file data. Saved is the resident memory of ${BASELINE} less that of the ` +
+        'model, at the end of the replay.',
+    ),
+  );
+  for (const from of ['demand', 'fills'] as const)
+    if (result.rows.some((r) => r.from === from)) lines.push(...para(`from ${from}: ${FROM_MEANING[from]}.`, '', '  '));
+  lines.push('', 'A cached page is keyed by:');
+  for (const model of modelsOf(result)) {
+    const key = MODEL_KEYS[model];
+    if (key !== undefined) lines.push(...para(`- ${model}: ${key}`, '  ', '    '));
+  }
+  if (result.notes.length > 0) {
+    lines.push('', 'To know when reading the numbers:');
+    for (const note of result.notes) lines.push(...para(`- ${note}`, '  ', '    '));
+  }
+  const parameters = parameterLines(result);
+  if (parameters.length > 0) lines.push('', 'Parameters:', ...parameters.flatMap((p) => para(p, '  ', '    ')));
+  return lines;
+}
+
+/** The whole mail. Every line is ASCII and at most {@link MAIL_WIDTH} columns, whatever the names are. */
+export function toMail(result: ReplayResult): string {
+  const groups = groupsOf(result);
+  const title = para(result.title);
+  const lines = [...title, '='.repeat(title.reduce((n, l) => Math.max(n, l.length), 1)), ''];
+  lines.push(...para(finding(result).join(' ')), '');
+  if (groups.length > 0) lines.push(...memoryTable(result, groups), '');
+  lines.push(...truthTable(result), ...hitRatioTable(result), ...method(result), '');
+  lines.push('Inputs (sha256)', '---------------');
+  for (const input of result.inputs)
+    lines.push(...para(`${input.kind} ${input.path}`, '  ', '    '), ...wrap(text(input.sha256), MAIL_WIDTH, '    '));
+  if (result.inputs.length === 0) lines.push('  none');
+  lines.push('', 'To reproduce', '------------', ...wrapCommand(result.command, MAIL_WIDTH), '');
+  lines.push(...para(`foliolab ${result.versions.foliolab}, Node.js ${result.versions.node}`));
+  return `${lines.join('\n')}\n`;
+}
