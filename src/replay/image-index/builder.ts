@@ -14,7 +14,7 @@ import {
 } from './image-index.ts';
 
 /** More pages than this (512 GiB of file data) are refused: a sparse file may claim any size. */
-const MAX_PAGES = 2 ** 27;
+export const MAX_PAGES = 2 ** 27;
 
 export interface IndexedExtent {
   la: number;

@@ -1,5 +1,6 @@
 import { createHash } from 'node:crypto';
 import { z } from 'zod';
+import { nameString } from '../../erofs/index.ts';
 import { DataError } from '../../error.ts';
 import { type Column, unpackColumns } from './columns.ts';
 
@@ -143,10 +144,12 @@ export class ImageIndex {
   /**
    * @param path the file it was read from, index or image, as the user named it
    * @param fileSha256 hash of that file
+   * @param kind what that file is
    */
   constructor(
     readonly path: string,
     readonly fileSha256: string,
+    readonly kind: 'index' | 'image',
     readonly header: IndexHeader,
     readonly columns: IndexColumns,
   ) {
@@ -155,10 +158,10 @@ export class ImageIndex {
   }
 
   /**
-   * Reads an index file's bytes and checks every reference in it, so that no later look-up can leave its column.
+   * Reads an index's bytes, from a file or just made from an image, and checks every reference in it, so that no later look-up can leave its column.
    * @throws DataError when it is foreign, damaged or contradicts itself
    */
-  static parse(path: string, bytes: Buffer): ImageIndex {
+  static parse(path: string, bytes: Buffer, kind: 'index' | 'image' = 'index'): ImageIndex {
     const { header: json, columns } = unpackColumns(path, bytes);
     if (json.schema !== INDEX_SCHEMA)
       throw new DataError(
@@ -171,7 +174,8 @@ export class ImageIndex {
       throw new DataError(path, `index header: ${issue.path.join('.')}: ${issue.message}`);
     }
     const checked = checkColumns(path, parsed.data, columns);
-    return new ImageIndex(path, createHash('sha256').update(bytes).digest('hex'), parsed.data, checked);
+    const fileSha256 = kind === 'image' ? parsed.data.source.sha256 : createHash('sha256').update(bytes).digest('hex');
+    return new ImageIndex(path, fileSha256, kind, parsed.data, checked);
   }
 
   /** Position of an inode in the columns, −1 when the image has no such nid. */
@@ -224,7 +228,7 @@ export class ImageIndex {
     let from = 0;
     for (let i = 0; i < this.columns.pathInode.length; i++) {
       const to = bytes.indexOf(0, from);
-      yield { path: Buffer.from(bytes.subarray(from, to)).toString('utf8'), ordinal: this.columns.pathInode[i]! };
+      yield { path: nameString(Buffer.from(bytes.subarray(from, to))), ordinal: this.columns.pathInode[i]! };
       from = to + 1;
     }
   }

@@ -230,7 +230,9 @@ export function finding(result: ReplayResult): [string, string] {
   return [
     `The largest of ${plural(rows.length, 'replay')} touches ${peak.footprintPages} pages (${mibText(peak.footprintPages)} MiB) ` +
       `under ${peak.sharing} (${panelLabel(result, peak)}).`,
-    model === null ? 'No sharing model was replayed beside it.' : `There is no ${BASELINE} row to compare ${model} with.`,
+    model === null
+      ? 'No sharing model was replayed beside it.'
+      : `There is no ${BASELINE} row to compare ${model} with.`,
   ];
 }
 

@@ -2,10 +2,10 @@
 import { PAGE_SIZE, type ReplayResult, type ReplayRow } from '../result.ts';
 import {
   BASELINE,
-  FROM_MEANING,
-  type Group,
   ceilingShare,
+  FROM_MEANING,
   finding,
+  type Group,
   groupsOf,
   limitedRows,
   MODEL_KEYS,
@@ -131,7 +131,10 @@ function hitRatioTable(result: ReplayResult): string[] {
   const rows = limitedRows(result);
   if (rows.length === 0) return [];
   const models = modelsOf(result).filter((m) => rows.some((r) => r.sharing === m));
-  const columns: Column[] = models.map((model) => ({ model, width: Math.max(9, Math.min(text(model).length + 1, 12)) }));
+  const columns: Column[] = models.map((model) => ({
+    model,
+    width: Math.max(9, Math.min(text(model).length + 1, 12)),
+  }));
   const labelWidth = 12;
   const blocks = new Map<string, { title: string; lines: Map<string, Map<string, ReplayRow>> }>();
   for (const row of rows) {

@@ -202,7 +202,11 @@ export function hitRatioTable(result: ReplayResult, options: TableOptions = {}):
     const body = all.map((line) => {
       // A repeated workload or policy is left blank: the eye finds the groups.
       const same = line.cells[0] === last[0];
-      const head = [same ? '' : line.cells[0]!, same && line.cells[1] === last[1] ? '' : line.cells[1]!, line.cells[2]!];
+      const head = [
+        same ? '' : line.cells[0]!,
+        same && line.cells[1] === last[1] ? '' : line.cells[1]!,
+        line.cells[2]!,
+      ];
       last = line.cells.slice(0, 2);
       return [...head, ...picked.map((i) => percent(line.ratios.get(models[i]!) ?? null))];
     });

@@ -16,7 +16,8 @@ export function ascii(text: string): string {
     .replace(/[^\x20-\x7e]/gu, (c) => `\\u{${c.codePointAt(0)!.toString(16).toUpperCase()}}`);
 }
 
-const WIDE = /[\u1100-\u115f\u2e80-\ua4cf\uac00-\ud7a3\uf900-\ufaff\ufe30-\ufe6f\uff00-\uff60\uffe0-\uffe6]|\p{Emoji_Presentation}/u;
+const WIDE =
+  /[\u1100-\u115f\u2e80-\ua4cf\uac00-\ud7a3\uf900-\ufaff\ufe30-\ufe6f\uff00-\uff60\uffe0-\uffe6]|\p{Emoji_Presentation}/u;
 const NO_WIDTH = /\p{Mn}|\p{Me}/u;
 
 /** Terminal columns of one grapheme or code point. */
@@ -53,7 +54,11 @@ export function wrap(text: string, width: number, indent = '', hanging = indent)
   let empty = true;
   for (let word of text.split(/\s+/)) {
     if (word === '') continue;
-    if (!empty && line.length + 1 + word.length > width && (word.length <= width - hanging.length || line.length >= width - 8)) {
+    if (
+      !empty &&
+      line.length + 1 + word.length > width &&
+      (word.length <= width - hanging.length || line.length >= width - 8)
+    ) {
       lines.push(line);
       line = hanging;
       empty = true;

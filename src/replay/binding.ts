@@ -1,0 +1,142 @@
+import { dirname, join } from 'node:path';
+import { DataError, UsageError } from '../error.ts';
+import type { ImageIndex } from './image-index/image-index.ts';
+import { openImageIndex } from './image-index/open.ts';
+import type { Backing, TraceBinding } from './references.ts';
+import type { ReplayInput } from './result.ts';
+import { CsvTrace } from './trace/csv.ts';
+import type { TraceRow } from './trace/row.ts';
+
+export interface BindingOptions {
+  traces: readonly string[];
+  /** mount id → image or index; with several traces also `N:id`, N counting them from 1 */
+  mounts: ReadonlyMap<string, string>;
+  /** mount id → backing; '' is every other mount's */
+  backings?: ReadonlyMap<string, Backing>;
+}
+
+/** Traces bound to their images, each image opened once however many mounts show it. */
+export class Bindings {
+  readonly traces: readonly TraceBinding[];
+  readonly #images: ImageShelf;
+  readonly #opened: CsvTrace[];
+
+  private constructor(opened: CsvTrace[], images: ImageShelf, options: BindingOptions) {
+    this.#opened = opened;
+    this.#images = images;
+    this.traces = opened.map((trace, at) => new BoundTrace(trace, at, images, options));
+  }
+
+  static async open(options: BindingOptions, images = new ImageShelf()): Promise<Bindings> {
+    for (const path of options.mounts.values()) await images.open(path);
+    const opened: CsvTrace[] = [];
+    for (const path of options.traces) opened.push(await CsvTrace.open(path));
+    return new Bindings(opened, images, options);
+  }
+
+  /** Every file that was read, with its hash. Complete once the traces have been replayed. */
+  inputs(): ReplayInput[] {
+    return [
+      ...this.#opened.map((trace): ReplayInput => ({ path: trace.path, sha256: trace.sha256(), kind: 'trace' })),
+      ...this.#images.inputs(),
+    ];
+  }
+}
+
+/** The images opened so far, by path. */
+export class ImageShelf {
+  readonly #images = new Map<string, ImageIndex>();
+
+  async open(path: string): Promise<ImageIndex> {
+    const known = this.#images.get(path);
+    if (known) return known;
+    const image = await openImageIndex(path);
+    this.#images.set(path, image);
+    return image;
+  }
+
+  get(path: string): ImageIndex | undefined {
+    return this.#images.get(path);
+  }
+
+  inputs(): ReplayInput[] {
+    return [...this.#images].map(([path, { fileSha256, kind }]) => ({ path, sha256: fileSha256, kind }));
+  }
+}
+
+class BoundTrace implements TraceBinding {
+  readonly path: string;
+  readonly #trace: CsvTrace;
+  readonly #number: number;
+  readonly #shelf: ImageShelf;
+  readonly #options: BindingOptions;
+  readonly #byMount = new Map<string, ImageIndex>();
+
+  constructor(trace: CsvTrace, number: number, shelf: ImageShelf, options: BindingOptions) {
+    this.path = trace.path;
+    this.#trace = trace;
+    this.#number = number;
+    this.#shelf = shelf;
+    this.#options = options;
+  }
+
+  /** The trace's rows. What its header says of its images is settled before the first of them. */
+  async *batches(): AsyncGenerator<TraceRow[]> {
+    let bound = false;
+    for await (const batch of this.#trace.batches()) {
+      if (!bound) await this.#bind();
+      bound = true;
+      yield batch;
+    }
+  }
+
+  imageOf(mount: string, row: TraceRow): ImageIndex {
+    const image = this.#byMount.get(mount) ?? this.#given(mount);
+    if (image) return image;
+    throw new DataError(
+      this.path,
+      `line ${row.line}: mount '${mount}' is bound to no image: add --mount ${mount}=IMAGE`,
+    );
+  }
+
+  backingOf(mount: string): Backing {
+    const { backings } = this.#options;
+    return backings?.get(`${this.#number + 1}:${mount}`) ?? backings?.get(mount) ?? backings?.get('') ?? 'file';
+  }
+
+  #given(mount: string): ImageIndex | undefined {
+    const { mounts } = this.#options;
+    const path = mounts.get(`${this.#number + 1}:${mount}`) ?? mounts.get(mount);
+    return path === undefined ? undefined : this.#shelf.get(path);
+  }
+
+  async #bind(): Promise<void> {
+    for (const [mount, { index, imageSha256, line }] of this.#trace.header.mounts) {
+      let image = this.#given(mount);
+      if (!image) {
+        if (index === null) continue;
+        image = await this.#shelf.open(join(dirname(this.path), index));
+      }
+      const actual = image.header.image.sha256;
+      if (imageSha256 !== null && actual !== imageSha256)
+        throw new DataError(
+          this.path,
+          `line ${line}: mount '${mount}' ran the image with sha256 ${imageSha256}, but ${image.path} is ${actual === null ? 'of an image whose hash is unknown' : `that of ${actual}`}`,
+        );
+      this.#byMount.set(mount, image);
+    }
+  }
+}
+
+/** Reads `ID=VALUE` options into a map. @throws UsageError for anything else, and for an id that is given twice */
+export function keyValues(option: string, texts: readonly string[]): Map<string, string> {
+  const map = new Map<string, string>();
+  for (const text of texts) {
+    const at = text.indexOf('=');
+    if (at <= 0 || at === text.length - 1) throw new UsageError(`${option} '${text}' is not of the form ID=VALUE`);
+    const id = text.slice(0, at);
+    if (map.has(id)) throw new UsageError(`${option} names '${id}' twice`);
+    map.set(id, text.slice(at + 1));
+  }
+  return map;
+}

@@ -1,0 +1,138 @@
+import { type EvictionPolicy, HIT, parsePolicy } from '../policies/index.ts';
+import { replayFills } from './fills.ts';
+import { readLog, type SharedLog } from './reference-log.ts';
+import type { SeriesPoint } from './result.ts';
+import { ResidencySeries } from './series.ts';
+
+/** One cell of a replay: a reference stream under one sharing model, one policy and one memory size. Can be sent to a worker. */
+export interface CellInput {
+  from: 'demand' | 'fills';
+  log: SharedLog;
+  /** logical page → dense id */
+  ids: Uint32Array;
+  /** dense ids are below it */
+  universe: number;
+  containers: number;
+  /** null: unlimited, nothing is ever evicted */
+  capacityPages: number | null;
+  policy: string;
+  seed: number;
+  /** references that fill the cache but are not counted */
+  warmup: number;
+  endNs: number;
+}
+
+/** What a cell counted. Per-container arrays are indexed as the reference set's containers. */
+export interface CellResult {
+  references: number;
+  hits: number;
+  coldMisses: number;
+  refaults: number;
+  evictions: number;
+  peakPages: number;
+  residentPages: number;
+  containerReferences: Float64Array;
+  containerMisses: Float64Array;
+  /** resident at the end, charged to the container that first touched the page since it was last brought in */
+  containerCharged: Float64Array;
+  series: SeriesPoint[];
+}
+
+/** Runs one cell. */
+export function runCell(cell: CellInput): CellResult {
+  if (cell.from === 'fills') return replayFills(cell);
+  const policy =
+    cell.capacityPages === null
+      ? new Unlimited(cell.universe)
+      : parsePolicy(cell.policy).create(cell.capacityPages, Math.max(1, cell.universe), cell.seed);
+  return replayDemand(cell, policy);
+}
+
+/** Memory without a limit: a page once in stays. */
+class Unlimited implements EvictionPolicy {
+  readonly victims = new Uint32Array(0);
+  readonly #cached: Uint8Array;
+  residentPages = 0;
+
+  constructor(universe: number) {
+    this.#cached = new Uint8Array(universe);
+  }
+
+  access(page: number): number {
+    if (this.#cached[page] !== 0) return HIT;
+    this.#cached[page] = 1;
+    this.residentPages++;
+    return 0;
+  }
+
+  check(): void {}
+}
+
+/** The container of a page that isn't cached. */
+const NOBODY = 0xffff;
+
+function replayDemand(cell: CellInput, policy: EvictionPolicy): CellResult {
+  const { ids, containers, warmup } = cell;
+  const containerReferences = new Float64Array(containers);
+  const containerMisses = new Float64Array(containers);
+  const containerCharged = new Float64Array(containers);
+  const seen = new Uint8Array(cell.universe);
+  const owner = new Uint16Array(cell.universe).fill(NOBODY);
+  const { victims } = policy;
+  const series = new ResidencySeries(cell.endNs);
+  let total = 0;
+  let hits = 0;
+  let coldMisses = 0;
+  let refaults = 0;
+  let evictions = 0;
+  let resident = 0;
+  let peak = 0;
+
+  for (const block of readLog(cell.log)) {
+    const { rows, timeNs, page, count, container } = block;
+    for (let row = 0; row < rows; row++) {
+      const who = container[row]!;
+      const end = page[row]! + count[row]!;
+      if (timeNs[row]! >= series.nextNs) series.advance(timeNs[row]!, resident);
+      for (let logical = page[row]!; logical < end; logical++) {
+        const id = ids[logical]!;
+        const counted = total++ >= warmup;
+        const outcome = policy.access(id);
+        if (counted) containerReferences[who]!++;
+        if (outcome === HIT) {
+          if (counted) hits++;
+          continue;
+        }
+        if (counted) {
+          containerMisses[who]!++;
+          if (seen[id] === 0) coldMisses++;
+          else refaults++;
+          evictions += outcome;
+        }
+        seen[id] = 1;
+        for (let v = 0; v < outcome; v++) {
+          const victim = victims[v]!;
+          containerCharged[owner[victim]!]!--;
+          owner[victim] = NOBODY;
+        }
+        owner[id] = who;
+        containerCharged[who]!++;
+        resident += 1 - outcome;
+        if (resident > peak) peak = resident;
+      }
+    }
+  }
+  return {
+    references: Math.max(0, total - warmup),
+    hits,
+    coldMisses,
+    refaults,
+    evictions,
+    peakPages: peak,
+    residentPages: resident,
+    containerReferences,
+    containerMisses,
+    containerCharged,
+    series: series.finish(resident),
+  };
+}

@@ -1,0 +1,138 @@
+import { createHash, type Hash, hash } from 'node:crypto';
+import { basename } from 'node:path';
+import { type Extent, Image, type Inode, nameBytes } from '../../erofs/index.ts';
+import { DataError } from '../../error.ts';
+import { hashFile } from '../io/input.ts';
+import { IndexBuilder, type IndexedInode, MAX_PAGES } from './builder.ts';
+import { elfSegments } from './elf.ts';
+
+const PAGE = 4096;
+const EMPTY = new Uint8Array(0);
+
+/**
+ * Indexes an EROFS image: decodes every file once, for its digest and that of each of its pages.
+ * @throws ErofsError or DataError with the place at fault
+ */
+export async function packImage(path: string): Promise<Buffer> {
+  const sha256 = await hashFile(path);
+  const image = Image.open(path);
+  try {
+    const builder = new IndexBuilder(path);
+    const known = new Map<number, number>();
+    let pages = 0;
+    let fingerprints = false;
+    for (const { path: name, inode } of image.walk()) {
+      let ordinal = known.get(inode.nid);
+      if (ordinal === undefined) {
+        if (inode.type === 'file') pages += Math.ceil(inode.size / PAGE);
+        if (pages > MAX_PAGES)
+          throw new DataError(
+            path,
+            `inode nid ${inode.nid}: with its ${inode.size} bytes the image has more than ${MAX_PAGES} pages of file data`,
+          );
+        const indexed = indexInode(image, inode);
+        fingerprints ||= indexed.fingerprint !== null;
+        ordinal = builder.addInode(indexed);
+        known.set(inode.nid, ordinal);
+      }
+      builder.addPath(Buffer.from(nameBytes(name)), ordinal);
+    }
+    return builder.pack({
+      source: { kind: 'image', name: basename(path), sha256, sizeBytes: image.size },
+      image: {
+        name: basename(path),
+        sha256,
+        blockSize: image.superblock.blockSize,
+        uuid: image.superblock.uuid,
+        fingerprints,
+      },
+      known: { layout: true, mtime: true, xattrs: true },
+    });
+  } finally {
+    image.close();
+  }
+}
+
+function indexInode(image: Image, inode: Inode): IndexedInode {
+  const isFile = inode.type === 'file';
+  const content = isFile ? digest(image, inode) : null;
+  return {
+    nid: inode.nid,
+    type: isFile ? 'f' : inode.type === 'directory' ? 'd' : inode.type === 'symlink' ? 'l' : 'o',
+    mode: inode.mode & 0xffff,
+    uid: inode.uid,
+    gid: inode.gid,
+    nlink: inode.nlink,
+    sizeBytes: inode.size,
+    mtimeSec: inode.mtime,
+    mtimeNsec: inode.mtimeNsec,
+    layout: inode.layout,
+    contentSha256: content?.sha256 ?? null,
+    xattrsSha256: digestXattrs(image, inode),
+    fingerprint: isFile ? image.fingerprint(inode) : null,
+    pageDigests: content?.pages ?? EMPTY,
+    extents: isFile ? Array.from(image.mapBlocks(inode), indexExtent) : [],
+    segments: isFile ? elfSegments(inode.size, (offset, length) => image.read(inode, offset, length)) : [],
+  };
+}
+
+function indexExtent(extent: Extent): IndexedInode['extents'][number] {
+  const { la, llen, pa, plen, device, hole, encoded } = extent;
+  return { la, llen, pa, plen, device, hole, compressed: encoded };
+}
+
+/** The SHA-256 of a file, and the first 8 bytes of that of each of its pages, the last one padded with zeroes. */
+function digest(image: Image, inode: Inode): { sha256: Uint8Array; pages: Uint8Array } {
+  const whole = createHash('sha256');
+  const pages = Buffer.alloc(Math.ceil(inode.size / PAGE) * 8);
+  const page = Buffer.alloc(PAGE);
+  let filled = 0;
+  let at = 0;
+  const emit = (bytes: Uint8Array): void => {
+    pages.set(hash('sha256', bytes, 'buffer').subarray(0, 8), at);
+    at += 8;
+  };
+  for (const chunk of image.stream(inode)) {
+    whole.update(chunk);
+    let from = 0;
+    if (filled > 0) {
+      from = Math.min(PAGE - filled, chunk.length);
+      page.set(chunk.subarray(0, from), filled);
+      filled += from;
+      if (filled === PAGE) {
+        emit(page);
+        filled = 0;
+      }
+    }
+    for (; from + PAGE <= chunk.length; from += PAGE) emit(chunk.subarray(from, from + PAGE));
+    if (from < chunk.length) {
+      page.set(chunk.subarray(from), 0);
+      filled = chunk.length - from;
+    }
+  }
+  if (filled > 0) emit(page.fill(0, filled));
+  return { sha256: whole.digest(), pages };
+}
+
+/** SHA-256 over the xattrs in bytewise order, the fingerprint left out; null when there are none. */
+function digestXattrs(image: Image, inode: Inode): Uint8Array | null {
+  const own = image.fingerprintXattr;
+  const entries = image
+    .xattrs(inode)
+    .filter(({ name }) => name !== own)
+    .map(({ name, value }) => ({ name: Buffer.from(nameBytes(name)), value }))
+    .sort((a, b) => Buffer.compare(a.name, b.name));
+  if (entries.length === 0) return null;
+  const sum = createHash('sha256');
+  for (const { name, value } of entries) {
+    lengthPrefixed(sum, name);
+    lengthPrefixed(sum, value);
+  }
+  return sum.digest();
+}
+
+function lengthPrefixed(sum: Hash, bytes: Uint8Array): void {
+  const length = Buffer.alloc(4);
+  length.writeUInt32LE(bytes.length);
+  sum.update(length).update(bytes);
+}

@@ -1,0 +1,208 @@
+import { UsageError } from '../error.ts';
+import { parsePolicy } from '../policies/index.ts';
+import { VERSION } from '../version.ts';
+import type { CellInput, CellResult } from './cell.ts';
+import type { ImageIndex } from './image-index/image-index.ts';
+import { runCells } from './pool.ts';
+import { discardLog } from './reference-log.ts';
+import { loadReferences, type MountMode, type ReferenceSet, type TraceBinding } from './references.ts';
+import { PAGE_SIZE, REPLAY_SCHEMA, type ReplayInput, type ReplayResult, type ReplayRow } from './result.ts';
+import { parseSharing } from './sharing/index.ts';
+import type { ModelContext, PageIds } from './sharing/model.ts';
+import { perInode } from './sharing/per-inode.ts';
+import { capacityPages, type Memory, parseMemory } from './sizes.ts';
+import { type Usage, usageByContainer } from './usage.ts';
+
+export interface ReplayOptions {
+  /** Names the rows: which containers of what. */
+  workload: string;
+  traces: readonly TraceBinding[];
+  from: 'demand' | 'fills';
+  sharing: readonly string[];
+  policies: readonly string[];
+  memory: readonly string[];
+  mounts: MountMode;
+  fingerprints: ModelContext['fingerprints'];
+  containers: readonly string[];
+  domainOf?: (container: string, mount: string, image: ImageIndex) => string;
+  warmup: number;
+  seed: number;
+  workers?: number;
+}
+
+/** Rows and notes of one replay; the command line adds inputs and the command. */
+export interface Replayed {
+  rows: ReplayRow[];
+  notes: string[];
+  /** every effective parameter of the models and policies */
+  models: { name: string; params: Readonly<Record<string, string | number>> }[];
+  policies: { name: string; params: Readonly<Record<string, number>> }[];
+  /** the reference set, its log freed: mappings, containers, what was skipped */
+  set: ReferenceSet;
+}
+
+/**
+ * Replays traces under every combination of sharing model, policy and memory size.
+ * @throws UsageError or DataError, see {@link loadReferences} and the models
+ */
+export async function replay(options: ReplayOptions): Promise<Replayed> {
+  const { from, warmup, seed } = options;
+  const models = options.sharing.map((name) => parseSharing(name, { fingerprints: options.fingerprints }));
+  const policies = options.policies.map((text) => parsePolicy(text));
+  const memories = options.memory.map((text): [string, Memory] => [text, parseMemory(text)]);
+  if (from === 'fills' && memories.some(([, memory]) => memory.kind !== 'unlimited'))
+    throw new UsageError(
+      '--from fills replays what the recorded kernel kept and evicted; it takes no other memory size than unlimited',
+    );
+  if (from === 'fills' && warmup > 0) throw new UsageError('--warmup has no meaning with --from fills');
+
+  const set = await loadReferences(options.traces, {
+    from,
+    mounts: options.mounts,
+    containers: options.containers,
+    ...(options.domainOf ? { domainOf: options.domainOf } : {}),
+  });
+  try {
+    const notes = [...notesOnRows(set, options)];
+    const identified = models.map((model) => ({ model, pages: model.identify(set) }));
+    const baseline =
+      identified.find(({ model }) => model.name === 'per-inode')?.pages ??
+      perInode.create('per-inode', {}, { fingerprints: 'auto' }).identify(set);
+    for (const { pages } of identified) for (const note of pages.notes) if (!notes.includes(note)) notes.push(note);
+    const sizes = memories.map(([text, memory]) => ({ text, capacity: capacityPages(memory, baseline.count) }));
+
+    const cellOf = (pages: PageIds, policy: string, capacity: number | null): CellInput => ({
+      from,
+      log: set.log,
+      ids: pages.ids,
+      universe: pages.count,
+      containers: set.containers.length,
+      capacityPages: capacity,
+      policy,
+      seed,
+      warmup,
+      endNs: set.endNs,
+    });
+    const grid = [{ model: null, pages: baseline }, ...identified].flatMap(({ model, pages }) =>
+      policies.flatMap((policy) => sizes.map((size) => ({ model, pages, policy, size }))),
+    );
+    // Without a limit the policy never decides anything: one cell serves them all.
+    const keyOf = (entry: (typeof grid)[number]): string =>
+      `${entry.pages === baseline ? 'baseline' : entry.model!.name} ${entry.size.capacity === null ? '' : entry.policy.label} ${entry.size.capacity}`;
+    const distinct = new Map(grid.map((entry) => [keyOf(entry), entry]));
+    const cells = [...distinct.values()].map((entry) => cellOf(entry.pages, entry.policy.label, entry.size.capacity));
+    const results = await runCells(cells, set.references, options.workers);
+    const byKey = new Map([...distinct.keys()].map((key, at) => [key, results[at]!]));
+
+    const usage = new Map(
+      identified.map(({ pages }) => [pages, usageByContainer(set.log, pages.ids, pages.count, set.containers.length)]),
+    );
+    const rows = grid
+      .filter((entry) => entry.model !== null)
+      .map((entry): ReplayRow => {
+        const result = byKey.get(keyOf(entry))!;
+        const unshared = byKey.get(keyOf({ ...entry, pages: baseline }))!;
+        return rowOf(
+          options,
+          set,
+          entry.model!.name,
+          entry.policy.label,
+          entry.size,
+          entry.pages,
+          result,
+          unshared,
+          usage.get(entry.pages)!,
+        );
+      });
+    return {
+      rows,
+      notes,
+      set,
+      models: models.map(({ name, params }) => ({ name, params })),
+      policies: policies.map(({ label, params }) => ({ name: label, params })),
+    };
+  } finally {
+    discardLog(set.log);
+  }
+}
+
+/** Puts rows and what made them into a result document. */
+export function resultOf(
+  title: string,
+  command: string,
+  inputs: readonly ReplayInput[],
+  parameters: Record<string, unknown>,
+  parts: readonly { rows: ReplayRow[]; notes: string[] }[],
+): ReplayResult {
+  return {
+    schema: REPLAY_SCHEMA,
+    title,
+    command,
+    versions: { foliolab: VERSION, node: process.versions.node },
+    inputs: [...inputs],
+    parameters,
+    notes: [...new Set(parts.flatMap((part) => part.notes))],
+    rows: parts.flatMap((part) => part.rows),
+  };
+}
+
+function rowOf(
+  options: ReplayOptions,
+  set: ReferenceSet,
+  sharing: string,
+  policy: string,
+  size: { text: string; capacity: number | null },
+  pages: PageIds,
+  result: CellResult,
+  unshared: CellResult,
+  usage: Usage,
+): ReplayRow {
+  const { references, hits, coldMisses, refaults } = result;
+  const misses = coldMisses + refaults;
+  return {
+    workload: options.workload,
+    from: options.from,
+    sharing,
+    policy,
+    capacityPages: size.capacity,
+    memory: size.text,
+    references,
+    hits,
+    misses,
+    coldMisses,
+    refaults,
+    evictions: result.evictions,
+    footprintPages: pages.count,
+    peakPages: result.peakPages,
+    residentPages: result.residentPages,
+    missRatio: references === 0 ? 0 : misses / references,
+    hitRatio: references === 0 ? 0 : hits / references,
+    bytesSavedVsPerInode: (unshared.residentPages - result.residentPages) * PAGE_SIZE,
+    mounts: set.superblocks.length,
+    containers: set.containers.map((name, at) => ({
+      name,
+      references: result.containerReferences[at]!,
+      misses: result.containerMisses[at]!,
+      usedPages: usage.usedPages[at]!,
+      sharedPages: usage.sharedPages[at]!,
+      chargedPages: result.containerCharged[at]!,
+    })),
+    series: result.series,
+  };
+}
+
+function* notesOnRows(set: ReferenceSet, options: ReplayOptions): Generator<string> {
+  const { skipped } = set;
+  const where = options.workload;
+  if (options.from === 'demand')
+    yield 'demand: only the pages that programs touched, without readahead or fault-around: a lower bound of what a kernel caches';
+  if (skipped.unknownTouch > 0)
+    yield `${where}: ${skipped.unknownTouch} mapped windows whose touched page is unknown count as no reference`;
+  if (skipped.pastEnd > 0) yield `${where}: ${skipped.pastEnd} faults past the end of their file were left out`;
+  if (skipped.directoryPages > 0)
+    yield `${where}: ${skipped.directoryPages} directory pages are not in the figures, which count regular files`;
+  if (skipped.managedPages > 0)
+    yield `${where}: ${skipped.managedPages} pages of managed cache or metadata are not in the figures`;
+  if (skipped.otherPages > 0)
+    yield `${where}: ${skipped.otherPages} pages of symlinks and special files are not in the figures`;
+}
