@@ -1,5 +1,6 @@
 import { nameBytes, nameString } from './bytes.ts';
 import { type Extent, mapChunk, mapFlat } from './data.ts';
+import { decodePcluster } from './decompress.ts';
 import { type Dirent, findDirent, readDirents } from './dir.ts';
 import { ErofsError } from './error.ts';
 import { PATH_MAX } from './format.ts';
@@ -8,6 +9,7 @@ import { type BlockReader, FileReader, MemoryReader } from './reader.ts';
 import { readSuperblock, type Superblock } from './superblock.ts';
 import { Volume } from './volume.ts';
 import { type LongPrefixes, prefixesArePacked, readLongPrefixes, readXattrs, type Xattr } from './xattr.ts';
+import { PclusterMap } from './zmap.ts';
 
 /** A file name (opened, and closed by {@link Image.close}), the bytes, or anything that reads blocks. */
 export type ImageSource = string | Uint8Array | BlockReader;
@@ -29,8 +31,16 @@ export interface WalkEntry {
 }
 
 const STREAM_CHUNK = 1 << 20;
+const DECODED_COUNT = 8;
+const DECODED_BYTES = 4 << 20;
 const MAX_SYMLINKS = 40; // as Linux
 const MAX_DEPTH = PATH_MAX / 2; // deeper than any path name can say
+
+interface Decoded {
+  readonly nid: number;
+  readonly la: number;
+  readonly bytes: Uint8Array;
+}
 
 /**
  * An EROFS image, open for reading. Nothing is believed: every method may throw {@link ErofsCorruptError} or
@@ -43,6 +53,9 @@ export class Image {
   readonly superblock: Superblock;
   readonly #vol: Volume;
   #prefixes: LongPrefixes | null = null;
+  #pclusters: PclusterMap | null = null;
+  /** pclusters decoded by random access, the last used first */
+  readonly #decoded: Decoded[] = [];
 
   private constructor(vol: Volume) {
     this.#vol = vol;
@@ -197,12 +210,27 @@ export class Image {
   /** The whole file in order, in chunks of up to 1 MiB; every pcluster is decoded once. */
   *stream(inode: Inode): Generator<Uint8Array, void, undefined> {
     if (inode.type !== 'file') throw this.#wrong(inode, 'a regular file');
+    let chunk: Uint8Array | null = null;
+    let used = 0;
     for (const e of this.mapBlocks(inode)) {
       const end = Math.min(e.la + e.llen, inode.size);
-      for (let at = e.la; at < end; at += STREAM_CHUNK) {
-        yield this.#rawBytes(inode, e, at, Math.min(STREAM_CHUNK, end - at));
+      if (!e.encoded) {
+        for (let at = e.la; at < end; at += STREAM_CHUNK) {
+          yield this.#rawBytes(inode, e, at, Math.min(STREAM_CHUNK, end - at));
+        }
+        continue;
       }
+      // pclusters are small: gather them.
+      const n = end - e.la;
+      if (chunk === null || used + n > chunk.length) {
+        if (chunk !== null) yield chunk.subarray(0, used);
+        chunk = Buffer.allocUnsafeSlow(Math.max(n, Math.min(STREAM_CHUNK, inode.size - e.la)));
+        used = 0;
+      }
+      decodePcluster(this.#vol, inode, e, chunk, used, n);
+      used += n;
     }
+    if (chunk !== null) yield chunk.subarray(0, used);
   }
 
   /**
@@ -302,8 +330,11 @@ export class Image {
         return mapFlat(this.#vol, inode, la);
       case 'chunk-based':
         return mapChunk(this.#vol, inode, la);
-      default:
-        throw this.#vol.unsupported(`unsupported: layout ${inode.layout}`, inode.nid, inode.offset);
+      case 'compressed-full':
+      case 'compressed-compact':
+        // The map keeps its place in the index, so the last file's is worth keeping.
+        if (this.#pclusters?.inode !== inode) this.#pclusters = new PclusterMap(this.#vol, inode);
+        return this.#pclusters.map(la);
     }
   }
 
@@ -326,9 +357,30 @@ export class Image {
     return out!;
   }
 
+  /** `[la, la + length)` of a file, within extent `e` */
   #rawBytes(inode: Inode, e: Extent, la: number, length: number): Uint8Array {
     if (e.hole) return new Uint8Array(length);
+    if (e.encoded) return this.#decode(inode, e).subarray(la - e.la, la - e.la + length);
     return this.#vol.data(e.device, e.pa + (la - e.la), length, inode.nid);
+  }
+
+  /** A whole pcluster, through a small cache: reading page by page decodes it once. */
+  #decode(inode: Inode, e: Extent): Uint8Array {
+    const cache = this.#decoded;
+    const hit = cache.findIndex((d) => d.la === e.la && d.nid === inode.nid);
+    if (hit >= 0) {
+      const [d] = cache.splice(hit, 1);
+      cache.unshift(d!);
+      return d!.bytes;
+    }
+    if (e.llen > this.#vol.maxBytes) throw this.#vol.limit(`a pcluster of ${e.llen} bytes`, inode.nid);
+    const bytes = Buffer.allocUnsafeSlow(e.llen);
+    decodePcluster(this.#vol, inode, e, bytes, 0, e.llen);
+    cache.unshift({ nid: inode.nid, la: e.la, bytes });
+    let sum = 0;
+    for (const d of cache) sum += d.bytes.length;
+    while (cache.length > DECODED_COUNT || (sum > DECODED_BYTES && cache.length > 1)) sum -= cache.pop()!.bytes.length;
+    return bytes;
   }
 
   #wrong(inode: Inode, wanted: string): ErofsError {

@@ -1,0 +1,77 @@
+import type { Extent } from './data.ts';
+import type { Algorithm } from './format.ts';
+import type { Inode } from './inode.ts';
+import { lz4Decode } from './lz4.ts';
+import type { Volume } from './volume.ts';
+
+/**
+ * Decodes `src[sAt, sEnd)` to exactly `dst[dAt, dEnd)`; with `partial` the encoded data may hold more than that.
+ * @returns -1, or the position in `src` where the data is wrong
+ */
+export type Codec = (
+  src: Uint8Array,
+  sAt: number,
+  sEnd: number,
+  dst: Uint8Array,
+  dAt: number,
+  dEnd: number,
+  partial: boolean,
+) => number;
+
+/** A codec is one file and one line here. */
+const CODECS: Partial<Record<Algorithm, Codec>> = {
+  lz4: lz4Decode,
+};
+
+/**
+ * Decodes the first `length` bytes of a pcluster into `dst` from `dAt` on.
+ *
+ * Where compressed bytes sit: with the zero_padding feature at the pcluster's end, behind zeros that all lie in its
+ * first block; without it (mkfs before 1.0, `-E legacy-compress`) at its start, and where they end isn't recorded.
+ *
+ * @param e an extent with `encoded` set
+ * @param length bytes, at most `e.llen`
+ * @throws ErofsCorruptError, ErofsUnsupportedError
+ */
+export function decodePcluster(
+  vol: Volume,
+  inode: Inode,
+  e: Extent,
+  dst: Uint8Array,
+  dAt: number,
+  length: number,
+): void {
+  const { blockSize, zeroPadding } = vol.sb;
+  const codec = CODECS[e.algorithm];
+  if (e.algorithm !== 'none' && codec === undefined) {
+    throw vol.unsupported(`unsupported: ${e.algorithm.toUpperCase()} compression`, inode.nid, inode.offset);
+  }
+  const src = vol.data(e.device, e.pa, e.plen, inode.nid);
+  if (codec === undefined) {
+    copyPlain(src, e, blockSize, dst, dAt, length);
+    return;
+  }
+  let margin = 0;
+  if (zeroPadding) {
+    const end = Math.min(e.plen, blockSize);
+    while (margin < end && src[margin] === 0) margin++;
+    if (margin === end) throw vol.corrupt('the first block of the pcluster is all zeros', inode.nid, e.pa);
+  }
+  const partial = e.partial || !zeroPadding || length < e.llen;
+  const wrong = codec(src, margin, e.plen, dst, dAt, dAt + length, partial);
+  if (wrong >= 0) {
+    const what = `${e.algorithm} pcluster of ${e.plen} bytes at 0x${e.pa.toString(16)}, which should decode to ${e.llen}, `;
+    throw vol.corrupt(`${what}is wrong at its byte ${wrong}`, inode.nid, e.pa + wrong);
+  }
+}
+
+/**
+ * A plain pcluster holds its bytes from its start on ("shifted"). An interlaced one keeps every byte at its place
+ * modulo the block size: the head of the extent is at the pcluster's end, the rest at its start.
+ */
+function copyPlain(src: Uint8Array, e: Extent, blockSize: number, dst: Uint8Array, dAt: number, length: number): void {
+  const head = e.interlaced ? blockSize - (e.la % blockSize) : 0;
+  const first = Math.min(head, length);
+  dst.set(src.subarray(e.plen - head, e.plen - head + first), dAt);
+  dst.set(src.subarray(0, length - first), dAt + first);
+}
