@@ -78,7 +78,7 @@ export function lz4Decode(
     const end = d + n;
     if (end > dEnd - 12) {
       if (!partial && end > dEnd - 5) return s;
-      const stop = end < dEnd ? end : dEnd;
+      const stop = Math.min(end, dEnd);
       for (let m = d - offset; d < stop; ) dst[d++] = dst[m++]!;
       if (d === dEnd) return -1;
       continue;
