@@ -31,7 +31,9 @@ export function indexCommand(): Command {
       const bytes = await pack(image, flags);
       const { header } = ImageIndex.parse(flags.output, bytes);
       await writeFileAtomic(flags.output, bytes);
-      process.stderr.write(`${flags.output}: ${header.inodes} inodes, ${header.pages} pages, ${bytes.length} bytes${header.known.layout ? '' : '; layout unknown'}\n`);
+      process.stderr.write(
+        `${flags.output}: ${header.inodes} inodes, ${header.pages} pages, ${bytes.length} bytes${header.known.layout ? '' : '; layout unknown'}\n`,
+      );
     });
 }
 
@@ -42,6 +44,7 @@ function pack(image: string | undefined, flags: IndexFlags): Promise<Buffer> {
   }
   if (flags.manifest === undefined) throw new UsageError('index needs an image, or --manifest with --pages');
   if (flags.pages === undefined) throw new UsageError('--manifest needs --pages');
-  if (flags.imageSha256 !== undefined && !/^[0-9a-f]{64}$/.test(flags.imageSha256)) throw new UsageError('--image-sha256 is not 64 hex digits');
+  if (flags.imageSha256 !== undefined && !/^[0-9a-f]{64}$/.test(flags.imageSha256))
+    throw new UsageError('--image-sha256 is not 64 hex digits');
   return packManifest({ ...flags, manifest: flags.manifest, pages: flags.pages });
 }

@@ -40,16 +40,45 @@ export function replayCommand(): Command {
   return new Command('replay')
     .description('replay traces under sharing models, eviction policies and memory sizes')
     .requiredOption('--trace <file...>', 'recorded traces (CSV, plain, .zst or .gz), merged by time')
-    .option('--mount <id=image...>', "binds a trace's mount id to an image or its index; N:id for the Nth of several traces")
-    .option('--sharing <models>', 'comma-separated; parameters as hardlink:match=content', Object.keys(sharingModels).join(','))
+    .option(
+      '--mount <id=image...>',
+      "binds a trace's mount id to an image or its index; N:id for the Nth of several traces",
+    )
+    .option(
+      '--sharing <models>',
+      'comma-separated; parameters as hardlink:match=content',
+      Object.keys(sharingModels).join(','),
+    )
     .option('--policy <policies>', 'comma-separated eviction policies; parameters as clock:bits=2', 'lru')
-    .option('--memory <sizes>', 'comma-separated: unlimited, 64MiB, 1000p, or a fraction of the per-inode footprint such as 0.1', 'unlimited')
-    .addOption(new Option('--from <what>', 'demand: what programs asked for; fills: what the recorded kernel cached and evicted').choices(['demand', 'fills']).default('demand'))
-    .addOption(new Option('--readahead <model>', 'none is all this version models for demand; fills are the recorded kernel’s').choices(READAHEAD))
-    .addOption(new Option('--fingerprints <source>', 'auto: the xattr where the image has it, else computed').choices(['auto', 'xattr', 'computed']).default('auto'))
-    .addOption(new Option('--mounts <mode>', 'what has a superblock of its own').choices(MOUNT_MODES).default('recorded'))
+    .option(
+      '--memory <sizes>',
+      'comma-separated: unlimited, 64MiB, 1000p, or a fraction of the per-inode footprint such as 0.1',
+      'unlimited',
+    )
+    .addOption(
+      new Option('--from <what>', 'demand: what programs asked for; fills: what the recorded kernel cached and evicted')
+        .choices(['demand', 'fills'])
+        .default('demand'),
+    )
+    .addOption(
+      new Option(
+        '--readahead <model>',
+        'none is all this version models for demand; fills are the recorded kernel’s',
+      ).choices(READAHEAD),
+    )
+    .addOption(
+      new Option('--fingerprints <source>', 'auto: the xattr where the image has it, else computed')
+        .choices(['auto', 'xattr', 'computed'])
+        .default('auto'),
+    )
+    .addOption(
+      new Option('--mounts <mode>', 'what has a superblock of its own').choices(MOUNT_MODES).default('recorded'),
+    )
     .option('--backing <[id=]kind...>', `what a mount lies on: ${BACKINGS.join(' or ')} (default: file)`)
-    .option('--domains <file>', `trust domains of inode_share: ${DOMAIN_MODES.join(', ')}, or a CSV file of name,domain (default: one)`)
+    .option(
+      '--domains <file>',
+      `trust domains of inode_share: ${DOMAIN_MODES.join(', ')}, or a CSV file of name,domain (default: one)`,
+    )
     .option('--containers <names>', 'only these containers, comma-separated')
     .option('--name <workload>', 'names the rows (default: the traces)')
     .option('--warmup <references>', 'references that fill the cache before counting begins', '0')
@@ -61,7 +90,8 @@ export function replayCommand(): Command {
     .action(async (flags: ReplayFlags) => {
       if (flags.json && flags.csv) throw new UsageError('--json and --csv exclude each other');
       const result = await runReplay(flags, commandLine());
-      if (flags.output !== undefined) for (const path of await writeReports(flags.output, result)) process.stderr.write(`${path}\n`);
+      if (flags.output !== undefined)
+        for (const path of await writeReports(flags.output, result)) process.stderr.write(`${path}\n`);
       process.stdout.write(await print(result, flags));
     });
 }
@@ -70,11 +100,21 @@ export function replayCommand(): Command {
 export async function runReplay(flags: ReplayFlags, command: string): Promise<ReplayResult> {
   const backings = backingsOf(flags.backing ?? []);
   const domains = await readDomains(flags.domains);
-  if (flags.readahead === 'linux') throw new UsageError('--readahead linux: this version has no readahead model; --readahead none gives a lower bound, --from fills what the recorded kernel did');
-  if (flags.readahead === 'recorded' && flags.from === 'demand') throw new UsageError("--readahead recorded: the recorded kernel's readahead is in its fills: use --from fills");
-  if (flags.readahead === 'none' && flags.from === 'fills') throw new UsageError('--readahead none: the fills of a recording contain its readahead');
-  const bindings = await Bindings.open({ traces: flags.trace, mounts: keyValues('--mount', flags.mount ?? []), backings });
-  const workload = flags.name ?? flags.trace.map((path) => basename(path).replace(/\.csv(\.zst|\.gz)?$/, '')).join(' + ');
+  if (flags.readahead === 'linux')
+    throw new UsageError(
+      '--readahead linux: this version has no readahead model; --readahead none gives a lower bound, --from fills what the recorded kernel did',
+    );
+  if (flags.readahead === 'recorded' && flags.from === 'demand')
+    throw new UsageError("--readahead recorded: the recorded kernel's readahead is in its fills: use --from fills");
+  if (flags.readahead === 'none' && flags.from === 'fills')
+    throw new UsageError('--readahead none: the fills of a recording contain its readahead');
+  const bindings = await Bindings.open({
+    traces: flags.trace,
+    mounts: keyValues('--mount', flags.mount ?? []),
+    backings,
+  });
+  const workload =
+    flags.name ?? flags.trace.map((path) => basename(path).replace(/\.csv(\.zst|\.gz)?$/, '')).join(' + ');
   const workers = flags.workers === undefined ? undefined : whole('--workers', flags.workers, 1);
   const options = {
     workload,
@@ -88,7 +128,12 @@ export async function runReplay(flags: ReplayFlags, command: string): Promise<Re
     warmup: whole('--warmup', flags.warmup, 0),
     seed: whole('--seed', flags.seed, 0),
   };
-  const replayed = await replay({ ...options, traces: bindings.traces, domainOf: domains.domainOf, ...(workers === undefined ? {} : { workers }) });
+  const replayed = await replay({
+    ...options,
+    traces: bindings.traces,
+    domainOf: domains.domainOf,
+    ...(workers === undefined ? {} : { workers }),
+  });
   const { workload: _, ...effective } = options;
   const parameters = {
     ...effective,
@@ -99,7 +144,9 @@ export async function runReplay(flags: ReplayFlags, command: string): Promise<Re
     domains: flags.domains ?? 'one',
     pageBytes: 4096,
   };
-  return resultOf(`Page-cache sharing: ${workload}`, command, [...bindings.inputs(), ...domains.inputs], parameters, [replayed]);
+  return resultOf(`Page-cache sharing: ${workload}`, command, [...bindings.inputs(), ...domains.inputs], parameters, [
+    replayed,
+  ]);
 }
 
 /** Writes every report of a result into a folder. @returns the files, in the order of their names */
@@ -109,7 +156,8 @@ export async function writeReports(directory: string, result: ReplayResult): Pro
 
 async function allReports(result: ReplayResult): Promise<Map<string, string | Uint8Array>> {
   const files = new Map<string, string | Uint8Array>();
-  for (const name of ['json', 'csv', 'mail', 'html', 'svg', 'png'] as const) for (const [file, content] of await exporters[name](result)) files.set(file, content);
+  for (const name of ['json', 'csv', 'mail', 'html', 'svg', 'png'] as const)
+    for (const [file, content] of await exporters[name](result)) files.set(file, content);
   return files;
 }
 
@@ -124,7 +172,8 @@ function backingsOf(texts: readonly string[]): Map<string, Backing> {
   for (const text of texts) {
     const at = text.lastIndexOf('=');
     const kind = text.slice(at + 1);
-    if (!(BACKINGS as readonly string[]).includes(kind)) throw new UsageError(`--backing is ${BACKINGS.join(' or ')}, not '${kind}'`);
+    if (!(BACKINGS as readonly string[]).includes(kind))
+      throw new UsageError(`--backing is ${BACKINGS.join(' or ')}, not '${kind}'`);
     backings.set(text.slice(0, Math.max(at, 0)), kind as Backing);
   }
   return backings;
@@ -140,6 +189,7 @@ function list(option: string, text: string): string[] {
 
 function whole(option: string, text: string, least: number): number {
   const value = Number(text);
-  if (!/^\d+$/.test(text) || !Number.isSafeInteger(value) || value < least) throw new UsageError(`${option} '${text}' is not a whole number from ${least}`);
+  if (!/^\d+$/.test(text) || !Number.isSafeInteger(value) || value < least)
+    throw new UsageError(`${option} '${text}' is not a whole number from ${least}`);
   return value;
 }

@@ -58,7 +58,7 @@ export async function packManifest(source: ManifestSource): Promise<Buffer> {
     const number = (column: string, radix = 10): number => {
       const text = row.fields[column]!.replace(/^0o/, '');
       const value = Number.parseInt(text, radix);
-      if (!/^\d+$/.test(text) || !Number.isSafeInteger(value))
+      if (!(radix === 8 ? /^[0-7]+$/ : /^\d+$/).test(text) || !Number.isSafeInteger(value))
         throw at(`${column} '${row.fields[column]}' is not a whole number`);
       return value;
     };

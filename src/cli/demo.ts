@@ -1,0 +1,32 @@
+import { Command } from 'commander';
+import { toTable, wantsColor } from '../replay/report/table.ts';
+import { decodeBundledImage, runDemo } from '../studies/demo.ts';
+import { writeReports } from './replay.ts';
+
+/** `demo`: the main job on bundled real data. */
+export function demoCommand(): Command {
+  return new Command('demo')
+    .description(
+      'what sharing would save on five real services: replays the bundled recordings and writes every report',
+    )
+    .option('-o, --output <dir>', 'where the reports go', 'results/demo')
+    .action(async ({ output }: { output: string }) => {
+      const progress = progressLine();
+      const decoded = await decodeBundledImage();
+      const result = await runDemo('foliolab demo', (service) => progress(`replaying ${service} …`));
+      progress('drawing …');
+      const files = await writeReports(output, result);
+      progress('');
+      process.stdout.write(toTable(result, { color: wantsColor(process.stdout) }));
+      process.stdout.write(
+        `\nDecoded ${decoded.path} on the spot: ${decoded.files} files, ${decoded.bytes} bytes, each as sha256sum saw it.\n`,
+      );
+      process.stdout.write(`\nWritten:\n${files.map((file) => `  ${file}\n`).join('')}`);
+    });
+}
+
+/** One line on stderr that is overwritten, where stderr is a terminal; nothing elsewhere. */
+function progressLine(): (text: string) => void {
+  if (!process.stderr.isTTY) return () => {};
+  return (text) => process.stderr.write(`\r\x1b[K${text}`);
+}
