@@ -20,6 +20,11 @@ export function s64(b: Uint8Array, at: number): number {
   return (u32(b, at + 4) | 0) * 0x100000000 + u32(b, at);
 }
 
+/** A plain Uint8Array (a Buffer's `slice` and equality differ) that isn't cleared: the caller fills it. */
+export function uncleared(length: number): Uint8Array {
+  return new Uint8Array(Buffer.allocUnsafeSlow(length).buffer);
+}
+
 /** Rounds up to a power of two; safe above 2^32, unlike a mask. */
 export function roundUp(n: number, unit: number): number {
   return Math.ceil(n / unit) * unit;

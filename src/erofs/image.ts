@@ -1,4 +1,4 @@
-import { nameBytes, nameString } from './bytes.ts';
+import { nameBytes, nameString, uncleared } from './bytes.ts';
 import { type Extent, mapChunk, mapFlat } from './data.ts';
 import { decodePcluster } from './decompress.ts';
 import { type Dirent, findDirent, readDirents } from './dir.ts';
@@ -224,7 +224,7 @@ export class Image {
       const n = end - e.la;
       if (chunk === null || used + n > chunk.length) {
         if (chunk !== null) yield chunk.subarray(0, used);
-        chunk = Buffer.allocUnsafeSlow(Math.max(n, Math.min(STREAM_CHUNK, inode.size - e.la)));
+        chunk = uncleared(Math.max(n, Math.min(STREAM_CHUNK, inode.size - e.la)));
         used = 0;
       }
       decodePcluster(this.#vol, inode, e, chunk, used, n);
@@ -350,7 +350,7 @@ export class Image {
       const n = Math.min(e.la + e.llen, end) - la;
       const piece = this.#rawBytes(inode, e, la, n);
       if (n === end - from) return piece;
-      out ??= Buffer.allocUnsafe(end - from);
+      out ??= uncleared(end - from);
       out.set(piece, la - from);
       la += n;
     }
@@ -374,7 +374,7 @@ export class Image {
       return d!.bytes;
     }
     if (e.llen > this.#vol.maxBytes) throw this.#vol.limit(`a pcluster of ${e.llen} bytes`, inode.nid);
-    const bytes = Buffer.allocUnsafeSlow(e.llen);
+    const bytes = uncleared(e.llen);
     decodePcluster(this.#vol, inode, e, bytes, 0, e.llen);
     cache.unshift({ nid: inode.nid, la: e.la, bytes });
     let sum = 0;

@@ -1,4 +1,5 @@
 import { closeSync, fstatSync, openSync, readSync } from 'node:fs';
+import { uncleared } from './bytes.ts';
 import { ErofsError } from './error.ts';
 
 /** Where an image's bytes come from. Synchronous. */
@@ -24,7 +25,7 @@ export class MemoryReader implements BlockReader {
   constructor(bytes: Uint8Array, path = '(memory)') {
     this.path = path;
     this.size = bytes.length;
-    this.#bytes = bytes;
+    this.#bytes = new Uint8Array(bytes.buffer, bytes.byteOffset, bytes.length);
   }
 
   readAt(offset: number, length: number): Uint8Array {
@@ -73,7 +74,7 @@ export class FileReader implements BlockReader {
     if (start + length > CHUNK) {
       // Not within one chunk: a small read (a pcluster that straddles two) is still served from them.
       if (length < CHUNK) {
-        const out = Buffer.allocUnsafe(length);
+        const out = uncleared(length);
         const first = CHUNK - start;
         out.set(this.#chunk(index).subarray(start, CHUNK), 0);
         out.set(this.#chunk(index + 1).subarray(0, length - first), first);
@@ -100,7 +101,7 @@ export class FileReader implements BlockReader {
   }
 
   #pread(offset: number, length: number): Uint8Array {
-    const out = Buffer.allocUnsafeSlow(length);
+    const out = uncleared(length);
     let done = 0;
     while (done < length) {
       let n: number;
