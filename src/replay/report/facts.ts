@@ -1,7 +1,7 @@
 /** What the exporters say about a result: computed from its rows, once, so that table, mail and charts agree. */
 import { median } from 'simple-statistics';
 import { PAGE_SIZE, type ReplayResult, type ReplayRow, type TruthRow } from '../result.ts';
-import { percent } from './text.ts';
+import { clean, clip, percent } from './text.ts';
 
 export const BASELINE = 'per-inode';
 
@@ -90,6 +90,9 @@ export function headlineModel(result: ReplayResult): string | null {
   return models.includes('fingerprint') ? 'fingerprint' : (models.find((m) => m !== BASELINE) ?? null);
 }
 
+/** A name within a sentence. */
+const inProse = (label: string) => clip(clean(label), 48, '...') || '(unnamed)';
+
 const plural = (n: number, one: string) => `${n} ${one}${n === 1 ? '' : 's'}`;
 const mibText = (pages: number) => mib(pages).toFixed(1);
 
@@ -143,7 +146,7 @@ function truthSentence(result: ReplayResult): string | null {
   const checks = truthChecks(result).filter((c) => c.difference !== null);
   if (checks.length === 0) return null;
   const worst = checks.reduce((a, b) => (Math.abs(b.difference!) > Math.abs(a.difference!) ? b : a));
-  const where = `${worst.group.label}, ${worst.truth.sharing}`;
+  const where = `${inProse(worst.group.label)}, ${inProse(worst.truth.sharing)}`;
   const pages = `${worst.modelPages} pages against the kernel's ${worst.truth.residentPages}`;
   if (checks.length === 1) return `The real kernel was measured once (${where}): the model has ${pages}.`;
   if (worst.difference === 0) return `The model equals the real kernel in all ${checks.length} measurements.`;
@@ -181,14 +184,14 @@ function strongestPressure(result: ReplayResult, model: string | null): Pressure
     const other = base.get(key(row));
     if (row.sharing !== model || !other) continue;
     if (!best || row.hitRatio - other.hitRatio > best.row.hitRatio - best.base.hitRatio)
-      best = { row, base: other, label: panelLabel(result, row) };
+      best = { row, base: other, label: inProse(panelLabel(result, row)) };
   }
   return best;
 }
 
 function pressureSentence(p: Pressure): string {
   return (
-    `With ${p.row.memory} of memory and ${p.row.policy}, ${percent(p.row.hitRatio)} of page references hit under ` +
+    `With ${inProse(p.row.memory)} of memory and ${inProse(p.row.policy)}, ${percent(p.row.hitRatio)} of page references hit under ` +
     `${p.row.sharing} and ${percent(p.base.hitRatio)} under ${BASELINE} (${p.label}).`
   );
 }
@@ -205,10 +208,10 @@ export function finding(result: ReplayResult): [string, string] {
     const first =
       savings.length === 1
         ? `The ${model} model saves ${percent(best.share)} of the resident page cache against ${BASELINE} in ` +
-          `${best.group.label}: ${pages}.`
+          `${inProse(best.group.label)}: ${pages}.`
         : `The ${model} model saves ${shareRange(savings)} of the resident page cache against ${BASELINE} in ` +
           `${plural(savings.length, 'workload')} (median ${percent(median(savings.map((s) => s.share)))}), ` +
-          `most in ${best.group.label}: ${pages}.`;
+          `most in ${inProse(best.group.label)}: ${pages}.`;
     const second =
       truthSentence(result) ??
       (pressure && pressureSentence(pressure)) ??
@@ -229,7 +232,7 @@ export function finding(result: ReplayResult): [string, string] {
   const peak = rows.reduce((a, b) => (b.footprintPages > a.footprintPages ? b : a));
   return [
     `The largest of ${plural(rows.length, 'replay')} touches ${peak.footprintPages} pages (${mibText(peak.footprintPages)} MiB) ` +
-      `under ${peak.sharing} (${panelLabel(result, peak)}).`,
+      `under ${peak.sharing} (${inProse(panelLabel(result, peak))}).`,
     model === null
       ? 'No sharing model was replayed beside it.'
       : `There is no ${BASELINE} row to compare ${model} with.`,

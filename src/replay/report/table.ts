@@ -250,7 +250,7 @@ export function containersTable(result: ReplayResult, options: TableOptions = {}
       return [...(same ? group.map(() => '') : group), clean(c.name), ...sizes];
     }),
   );
-  const fit = (head: string, i: number, most: number): Column => ({
+  const sized = (head: string, i: number, most: number): Column => ({
     head,
     width: Math.min(
       most,
@@ -260,10 +260,10 @@ export function containersTable(result: ReplayResult, options: TableOptions = {}
   });
   const at = limited ? 4 : 2;
   const columns: Column[] = [
-    fit('workload', 0, 26),
-    fit('sharing', 1, 14),
-    ...(limited ? [fit('policy', 2, 10), fit('memory', 3, 9)] : []),
-    fit('container', at, limited ? 14 : 24),
+    sized('workload', 0, 26),
+    sized('sharing', 1, 14),
+    ...(limited ? [sized('policy', 2, 10), sized('memory', 3, 9)] : []),
+    sized('container', at, limited ? 14 : 24),
     ...['uses', 'shares', 'is charged'].map((head): Column => ({ head, width: 10, align: 'right' })),
   ];
   const only = rows === first ? '' : ` (${clean(model!)} only)`;

@@ -114,10 +114,10 @@ export function wrapCommand(command: string, width: number, indent = '  ', hangi
     else if (quote === "$'" && c === "'") quote = '';
     else if (c === '\\' && quote !== "'" && i + 1 < chars.length) {
       const rest = chars.slice(i, i + 10).join('');
-      const escape = quote === "$'" ? ANSI_ESCAPE.exec(rest) : /^\\[\x20-\x7e]/.exec(rest);
-      if (escape) {
-        word.push({ text: escape[0], quote });
-        i += escape[0].length - 1;
+      const found = quote === "$'" ? ANSI_ESCAPE.exec(rest) : /^\\[\x20-\x7e]/.exec(rest);
+      if (found) {
+        word.push({ text: found[0], quote });
+        i += found[0].length - 1;
       } else if (chars[i + 1] === '\n' && quote !== "$'") i++;
       else if (quote !== '') word.push({ text: '\\\\', quote });
     } else if (/[\x20-\x7e]/.test(c)) word.push({ text: c, quote });
@@ -152,7 +152,7 @@ export function wrapCommand(command: string, width: number, indent = '  ', hangi
       const both = plain.length + 1 + value.length;
       if (!value.startsWith('-') && hanging.length + both + 2 <= width) together = both;
     }
-    // " \\" ends a line that goes on with another word.
+    // " \" ends a line that goes on with another word.
     if (!fresh && line.length + 1 + together + 2 > width) {
       lines.push(`${line} \\`);
       line = hanging;

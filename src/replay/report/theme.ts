@@ -64,9 +64,7 @@ export const INKS: Readonly<Record<ThemeName, Ink>> = {
 export function modelInks(models: readonly string[], theme: ThemeName): { fill: string; text: string }[] {
   const ink = INKS[theme];
   let next = 0;
-  return models.map((m) =>
-    Object.hasOwn(ink.models, m) ? ink.models[m]! : ink.others[next++ % ink.others.length]!,
-  );
+  return models.map((m) => (Object.hasOwn(ink.models, m) ? ink.models[m]! : ink.others[next++ % ink.others.length]!));
 }
 
 export function chartConfig(theme: ThemeName): Config {
@@ -96,6 +94,7 @@ export function chartConfig(theme: ThemeName): Config {
       labelColor: ink.muted,
       labelFontSize: 11,
       labelLimit: 0,
+      labelFlush: false,
       titleColor: ink.muted,
       titleFontSize: 11,
       titleFontWeight: 'normal',

@@ -132,7 +132,11 @@ export function realisticResult(): ReplayResult {
       '--memory unlimited,4MiB,8MiB,16MiB,32MiB,64MiB --from fills --json',
     versions: { foliolab: '0.1.0', node: 'v20.19.0' },
     inputs: [
-      { path: 'redis/rec/multi-plain/events.csv.zst', sha256: 'a'.repeat(32) + '0123456789abcdef'.repeat(2), kind: 'trace' },
+      {
+        path: 'redis/rec/multi-plain/events.csv.zst',
+        sha256: 'a'.repeat(32) + '0123456789abcdef'.repeat(2),
+        kind: 'trace',
+      },
       { path: 'redis/a.index', sha256: 'b'.repeat(64), kind: 'index' },
       { path: 'redis/b.index', sha256: 'c'.repeat(64), kind: 'index' },
     ],

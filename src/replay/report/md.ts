@@ -1,0 +1,97 @@
+/** A result as GitHub-flavoured Markdown. */
+import type { ReplayResult, ReplayRow } from '../result.ts';
+import {
+  BASELINE,
+  FROM_MEANING,
+  finding,
+  groupsOf,
+  limitedRows,
+  mib,
+  modelsOf,
+  panelLabel,
+  parameterLines,
+  savedShare,
+} from './facts.ts';
+import { clean, percent } from './text.ts';
+
+/** Text that stays text: every character Markdown or HTML would act on is escaped. */
+function plain(text: string): string {
+  return clean(text)
+    .replace(/[\\`*_{}[\]()#+!|~$]/g, '\\$&')
+    .replaceAll('&', '&amp;')
+    .replaceAll('<', '&lt;')
+    .replaceAll('>', '&gt;');
+}
+
+/** A code span longer than any run of backquotes inside; `|` would end a table cell even there. */
+function code(text: string): string {
+  const fence = '`'.repeat(1 + Math.max(0, ...[...text.matchAll(/`+/g)].map((m) => m[0].length)));
+  const pad = /^`|`$|^ .* $/.test(text) ? ' ' : '';
+  return `${fence}${pad}${clean(text)}${pad}${fence}`;
+}
+
+function table(head: string[], rows: string[][], left: number): string {
+  const rule = head.map((_, i) => (i < left ? '---' : '---:'));
+  return [head, rule, ...rows].map((cells) => `| ${cells.join(' | ')} |`).join('\n');
+}
+
+function memoryTable(result: ReplayResult): string[] {
+  const groups = groupsOf(result);
+  if (groups.length === 0) return [];
+  const models = modelsOf(result).filter((m) => groups.some((g) => g.rows.has(m)));
+  const truth = groups.some((g) => g.truth.length > 0);
+  const head = ['workload', 'from', ...models.map(plain), ...(truth ? ['real kernel'] : [])];
+  const cell = (row: ReplayRow | undefined) => {
+    if (!row) return '—';
+    const size = mib(row.residentPages).toFixed(1);
+    return row.sharing === BASELINE ? size : `${size} (${percent(savedShare(row))})`;
+  };
+  const rows = groups.map((g) => [
+    plain(g.workload),
+    g.from,
+    ...models.map((m) => cell(g.rows.get(m))),
+    ...(truth ? [g.truth.map((t) => `${mib(t.residentPages).toFixed(1)} ${plain(t.sharing)}`).join(', ') || '—'] : []),
+  ]);
+  return [
+    '## Resident page cache, MiB',
+    '',
+    `Memory unlimited; in brackets the share saved against ${BASELINE}.`,
+    '',
+    table(head, rows, 2),
+    '',
+  ];
+}
+
+function hitRatioTable(result: ReplayResult): string[] {
+  const rows = limitedRows(result);
+  if (rows.length === 0) return [];
+  const models = modelsOf(result).filter((m) => rows.some((r) => r.sharing === m));
+  const lines = new Map<string, { head: string[]; ratios: Map<string, number> }>();
+  for (const row of rows) {
+    const head = [panelLabel(result, row), row.policy, row.memory];
+    const key = JSON.stringify(head);
+    const line = lines.get(key) ?? { head, ratios: new Map<string, number>() };
+    lines.set(key, line);
+    if (!line.ratios.has(row.sharing)) line.ratios.set(row.sharing, row.hitRatio);
+  }
+  const body = [...lines.values()].map((l) => [
+    ...l.head.map(plain),
+    ...models.map((m) => percent(l.ratios.get(m) ?? null)),
+  ]);
+  return ['## Hit ratio', '', table(['workload', 'policy', 'memory', ...models.map(plain)], body, 2), ''];
+}
+
+export function toMarkdown(result: ReplayResult): string {
+  const lines = [`# ${plain(result.title)}`, '', plain(finding(result).join(' ')), ''];
+  lines.push(...memoryTable(result), ...hitRatioTable(result));
+  if (result.notes.length > 0) lines.push('## Notes', '', ...result.notes.map((n) => `- ${plain(n)}`), '');
+  const froms = (['demand', 'fills'] as const).filter((from) => result.rows.some((r) => r.from === from));
+  lines.push('## Parameters', '', ...froms.map((from) => `- from ${from}: ${FROM_MEANING[from]}`));
+  lines.push(...parameterLines(result).map((p) => `- ${plain(p)}`), '');
+  const inputs = result.inputs.map((i) => `- ${i.kind} ${code(i.path)}<br>sha256 ${code(i.sha256)}`);
+  lines.push('## Inputs', '', ...(inputs.length > 0 ? inputs : ['none']), '');
+  // Four columns of indentation are code that nothing in the text can end.
+  lines.push('## Reproduce', '', `    ${clean(result.command)}`, '');
+  lines.push(`foliolab ${plain(result.versions.foliolab)}, Node.js ${plain(result.versions.node)}`);
+  return `${lines.join('\n')}\n`;
+}
