@@ -44,7 +44,7 @@ export const fixtures: Fixture[] = readdirSync(dir)
 
 /** The bytes of a fixture: NAME.erofs or NAME.blob. A new copy each time. */
 export function fixtureBytes(file: string): Uint8Array {
-  return gunzipSync(readFileSync(join(dir, `${file}.gz`)));
+  return new Uint8Array(gunzipSync(readFileSync(join(dir, `${file}.gz`)))); // a Buffer would slice without a copy
 }
 
 export function openFixture(name: string, bytes: Uint8Array = fixtureBytes(`${name}.erofs`)): Image {
