@@ -68,16 +68,16 @@ function render(columns: Column[], rows: string[][], paint: ReturnType<typeof pa
     colAligns: columns.map((c) => c.align),
     colWidths: columns.map((c) => c.width + GAP),
   });
-  const fit = (text: string, column: number) =>
+  const toWidth = (text: string, column: number) =>
     text
       .split('\n')
       .map((line) => clip(line, columns[column]!.width))
       .join('\n');
   // Heads are a row of their own, so that they align with their column and can be told apart without colour.
-  table.push(columns.map((c, i) => ({ content: paint.head(fit(c.head, i)), vAlign: 'bottom' as const })));
+  table.push(columns.map((c, i) => ({ content: paint.head(toWidth(c.head, i)), vAlign: 'bottom' as const })));
   table.push(columns.map((c) => paint.dim('─'.repeat(c.width))));
   rows.forEach((row, r) => {
-    table.push(row.map((cell, i) => (cellPaint?.(r, i) ?? ((t: string) => t))(fit(cell, i))));
+    table.push(row.map((cell, i) => (cellPaint?.(r, i) ?? ((t: string) => t))(toWidth(cell, i))));
   });
   return table
     .toString()
