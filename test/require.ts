@@ -7,12 +7,16 @@ import { join, resolve } from 'node:path';
 /** What tests read but the repository doesn't hold, beside the project's root. */
 export const SHARED_DATA = resolve(import.meta.dirname, '../../shared/data');
 
+const said = new Set<string>();
+
 /**
  * Says whether a test that needs `what` can run: `describe.skipIf(!need('dump.erofs', hasTool('dump.erofs')))`.
  * @throws when it can't and FOLIOLAB_REQUIRE=all forbids skipping
  */
 export function need(what: string, ok: boolean): boolean {
   if (!ok && process.env.FOLIOLAB_REQUIRE === 'all') throw new Error(`FOLIOLAB_REQUIRE=all, but there is no ${what}`);
+  if (!ok && !said.has(what)) process.stderr.write(`skipping tests: there is no ${what}\n`);
+  said.add(what);
   return ok;
 }
 
@@ -52,6 +56,7 @@ function unpack(pair: string, packed: string): string {
   try {
     if (existsSync(dir) && !verified(dir, wanted)) renameSync(dir, `${own}/damaged`);
     renameSync(own, dir);
+    rmSync(join(dir, 'damaged'), { recursive: true, force: true });
   } catch (e) {
     // Another worker was faster.
     if (!verified(dir, wanted)) throw e;

@@ -1,7 +1,7 @@
 import { createHash } from 'node:crypto';
 import { once } from 'node:events';
 import { Command } from 'commander';
-import { compareNames, type Extent, Image, type Inode, nameBytes } from '../erofs/index.ts';
+import { compareNames, type Extent, Image, type Inode, nameBytes, printableName } from '../erofs/index.ts';
 
 interface Flags {
   json?: boolean;
@@ -107,22 +107,25 @@ async function info(image: Image, flags: Flags): Promise<void> {
     ['image', `${image.path}, ${image.size} bytes`],
     ['blocks', `${sb.blocks} of ${sb.blockSize} bytes`],
     ['uuid', sb.uuid],
-    ['volume name', printable(sb.volumeName) || '(none)'],
+    ['volume name', printableName(sb.volumeName) || '(none)'],
     ['made at', time(sb.epoch, sb.fixedNsec)],
     ['checksum', sb.checksumVerified ? `0x${sb.checksum.toString(16)}, verified` : 'none'],
     ['features', sb.features.join(' ') || '(none)'],
-    ['algorithms', sb.algorithms.join(' ') || '(none)'],
     ['root nid', String(sb.rootNid)],
     ['metadata', `from block ${sb.metaBlkaddr}, shared xattrs from block ${sb.xattrBlkaddr}`],
-    ['fingerprints', fingerprintXattr === null ? '(none)' : `${fingerprints} files, in ${printable(fingerprintXattr)}`],
+    [
+      'fingerprints',
+      fingerprintXattr === null ? '(none)' : `${fingerprints} files, in ${printableName(fingerprintXattr)}`,
+    ],
     ['inodes', `${seen.size} (superblock says ${sb.inos}), ${names} names`],
     ['types', pairs(counts.types)],
     ['file layouts', pairs(counts.fileLayouts)],
     ['file data', `${dataBytes} bytes`],
   ];
+  if (Object.keys(layouts).some((l) => l.startsWith('compressed'))) rows.push(['algorithms', sb.algorithms.join(' ')]);
   sb.devices.forEach((d, i) => {
     const mapped = d.mappedBlkaddr ? `, mapped at block ${d.mappedBlkaddr}` : '';
-    rows.push([`device ${i + 1}`, `${d.blocks} blocks${mapped}, tag ${printable(d.tag) || '(none)'}`]);
+    rows.push([`device ${i + 1}`, `${d.blocks} blocks${mapped}, tag ${printableName(d.tag) || '(none)'}`]);
   });
   return write(rows.map(([k, v]) => `${k.padEnd(13)} ${v}\n`).join(''));
 }
@@ -144,7 +147,7 @@ async function ls(image: Image, from: string, flags: Flags): Promise<void> {
     } else if (flags.long) {
       await out.add(longLine(entry.path, inode, target));
     } else {
-      await out.add(`${printable(entry.path)}\n`);
+      await out.add(`${printableName(entry.path)}\n`);
     }
     first = false;
   }
@@ -243,7 +246,7 @@ function longLine(path: string, inode: Inode, target: string | null): string {
     String(inode.nid).padStart(7),
     inode.layout.padEnd(18),
   ];
-  return `${columns.join(' ')} ${printable(path)}${target === null ? '' : ` -> ${printable(target)}`}\n`;
+  return `${columns.join(' ')} ${printableName(path)}${target === null ? '' : ` -> ${printableName(target)}`}\n`;
 }
 
 const TYPE_LETTERS = { file: '-', directory: 'd', symlink: 'l', chardev: 'c', blockdev: 'b', fifo: 'p', socket: 's' };
@@ -275,15 +278,6 @@ function fingerprintString(value: Uint8Array | null): string | null {
   const bytes = Buffer.from(value);
   if (bytes.length === 39 && bytes.toString('latin1', 0, 7) === 'sha256:') return `sha256:${bytes.toString('hex', 7)}`;
   return `hex:${bytes.toString('hex')}`;
-}
-
-/** A name on one line and harmless to a terminal: controls, backslashes and bytes that aren't UTF-8 as `\xNN`. */
-function printable(name: string): string {
-  return name.replaceAll(/[\x00-\x1f\x7f\\\x80-\x9f]|[\udc80-\udcff]/gu, (c) => {
-    const code = c.charCodeAt(0);
-    if (code >= 0x80 && code < 0xa0) return `\\u${code.toString(16).padStart(4, '0')}`;
-    return c === '\\' ? '\\\\' : `\\x${(code & 0xff).toString(16).padStart(2, '0')}`;
-  });
 }
 
 function time(seconds: number, nsec: number): string {

@@ -90,6 +90,19 @@ export function nameBytes(name: string): Uint8Array {
   return Buffer.concat(parts);
 }
 
+/**
+ * A name or path that fits on one line and does a terminal no harm: controls, and bytes that aren't UTF-8, as `\xNN`,
+ * a C1 control as `\uNNNN`, a backslash doubled.
+ */
+export function printableName(name: string): string {
+  return name.replaceAll(/[\x00-\x1f\x7f-\x9f\\]|[\udc80-\udcff]/gu, (c) => {
+    if (c === '\\') return '\\\\';
+    const code = c.charCodeAt(0);
+    if (code >= 0x80 && code < 0xa0) return `\\u${code.toString(16).padStart(4, '0')}`;
+    return `\\x${(code & 0xff).toString(16).padStart(2, '0')}`;
+  });
+}
+
 /** Orders names or paths by their bytes, as `LC_ALL=C sort` does. */
 export function compareNames(a: string, b: string): number {
   const n = Math.min(a.length, b.length);

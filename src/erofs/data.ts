@@ -30,13 +30,35 @@ export interface Extent {
 }
 
 function rawExtent(la: number, llen: number, pa: number, device: number, meta: boolean): Extent {
-  const flags = { hole: false, encoded: false, interlaced: false, partial: false };
-  return { la, llen, pa, plen: llen, device, algorithm: 'none', meta, ...flags };
+  return {
+    la,
+    llen,
+    pa,
+    plen: llen,
+    device,
+    algorithm: 'none',
+    hole: false,
+    meta,
+    encoded: false,
+    interlaced: false,
+    partial: false,
+  };
 }
 
 function holeExtent(la: number, llen: number): Extent {
-  const flags = { hole: true, meta: false, encoded: false, interlaced: false, partial: false };
-  return { la, llen, pa: 0, plen: 0, device: 0, algorithm: 'none', ...flags };
+  return {
+    la,
+    llen,
+    pa: 0,
+    plen: 0,
+    device: 0,
+    algorithm: 'none',
+    hole: true,
+    meta: false,
+    encoded: false,
+    interlaced: false,
+    partial: false,
+  };
 }
 
 /**

@@ -1,4 +1,4 @@
-import { nameBytes, nameString, uncleared } from './bytes.ts';
+import { nameBytes, nameString, printableName, uncleared } from './bytes.ts';
 import { type Extent, mapChunk, mapFlat } from './data.ts';
 import { decodePcluster } from './decompress.ts';
 import { type Dirent, findDirent, readDirents } from './dir.ts';
@@ -235,9 +235,10 @@ export class Image {
 
   /**
    * Where a file, directory or symlink lies: its extents in order, without gaps, one per line that `dump.erofs -e`
-   * prints (nothing is merged: a chunk or a pcluster is one extent). Addresses and lengths are bytes.
+   * prints (nothing is merged: a chunk or a pcluster is one extent). Addresses and lengths are bytes. Others have no extents.
    */
   *mapBlocks(inode: Inode): Generator<Extent, void, undefined> {
+    if (inode.type !== 'file' && inode.type !== 'directory' && inode.type !== 'symlink') return;
     for (let la = 0; la < inode.size; ) {
       const e = this.#map(inode, la);
       if (e.la !== la || !(e.llen > 0)) {
@@ -285,12 +286,16 @@ export class Image {
       const path = level.prefix + entry.name;
       const inode = this.inode(entry.nid);
       if (entry.type !== null && entry.type !== inode.type) {
-        throw this.#vol.corrupt(`is a ${inode.type}, its name ${path} says ${entry.type}`, inode.nid, inode.offset);
+        throw this.#vol.corrupt(
+          `is a ${inode.type}, its name ${printableName(path)} says ${entry.type}`,
+          inode.nid,
+          inode.offset,
+        );
       }
       yield { path, parentNid: level.nid, inode };
       if (inode.type === 'directory') {
         if (seen.has(inode.nid)) {
-          throw this.#vol.corrupt(`directory reached again, as ${path}`, inode.nid, inode.offset);
+          throw this.#vol.corrupt(`directory reached again, as ${printableName(path)}`, inode.nid, inode.offset);
         }
         if (stack.length >= MAX_DEPTH) {
           throw this.#vol.unsupported(`directories are nested deeper than ${MAX_DEPTH}`, inode.nid, inode.offset);
@@ -390,7 +395,7 @@ export class Image {
   }
 
   #noSuch(code: string, what: string, name: string): ErofsError {
-    return new ErofsError(code, what, { path: this.path, object: name });
+    return new ErofsError(code, what, { path: this.path, object: printableName(name) });
   }
 }
 

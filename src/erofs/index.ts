@@ -9,7 +9,7 @@
  *
  * @module
  */
-export { compareNames, nameBytes, nameString } from './bytes.ts';
+export { compareNames, nameBytes, nameString, printableName } from './bytes.ts';
 export type { Extent } from './data.ts';
 export type { Dirent } from './dir.ts';
 export { ErofsCorruptError, ErofsError, ErofsUnsupportedError, type Fault } from './error.ts';

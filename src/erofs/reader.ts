@@ -1,4 +1,4 @@
-import { closeSync, fstatSync, openSync, readSync } from 'node:fs';
+import { closeSync, constants, fstatSync, openSync, readSync } from 'node:fs';
 import { uncleared } from './bytes.ts';
 import { ErofsError } from './error.ts';
 
@@ -53,17 +53,22 @@ export class FileReader implements BlockReader {
   constructor(path: string) {
     this.path = path;
     try {
-      this.#fd = openSync(path, 'r');
+      // Opening a FIFO would wait for its writer.
+      this.#fd = openSync(path, constants.O_RDONLY | constants.O_NONBLOCK);
     } catch (e) {
       throw ioError(path, e);
     }
     const stat = fstatSync(this.#fd);
     let size = stat.size;
-    if (stat.isDirectory()) {
+    if (stat.isBlockDevice()) {
+      size = deviceSize(this.#fd);
+    } else if (!stat.isFile()) {
       this.close();
-      throw new ErofsError('EISDIR', 'is a directory, not an image', { path });
+      const [code, what] = stat.isDirectory()
+        ? ['EISDIR', 'a directory']
+        : ['EINVAL', 'neither a file nor a block device'];
+      throw new ErofsError(code!, `is ${what}, so no image`, { path });
     }
-    if (stat.isBlockDevice()) size = deviceSize(this.#fd);
     this.size = size;
   }
 
@@ -101,6 +106,7 @@ export class FileReader implements BlockReader {
   }
 
   #pread(offset: number, length: number): Uint8Array {
+    if (this.#fd < 0) throw new ErofsError('EBADF', 'the image was closed', { path: this.path, offset });
     const out = uncleared(length);
     let done = 0;
     while (done < length) {

@@ -1,4 +1,4 @@
-import { crc32c, nameString, roundUp, u16, u32, u64 } from './bytes.ts';
+import { crc32c, nameString, roundUp, s64, u16, u32, u64 } from './bytes.ts';
 import { ErofsCorruptError, ErofsUnsupportedError, type Fault } from './error.ts';
 import {
   ALGORITHMS,
@@ -56,7 +56,7 @@ export interface Superblock {
   /** lower-case, with hyphens */
   readonly uuid: string;
   readonly volumeName: string;
-  /** algorithms the image may use */
+  /** algorithms the image may use; always LZ4 where the image is older than the list (compr_cfgs) */
   readonly algorithms: readonly Algorithm[];
   /** LZ4 window in bytes; 0: the default of 65535 */
   readonly lz4MaxDistance: number;
@@ -145,7 +145,14 @@ export function readSuperblock(reader: BlockReader): Superblock {
       );
     }
   }
-  const compression = readCompression(reader, u16(b, 84), featureIncompat, EROFS_SUPER_OFFSET + sbSize, fault);
+  const compression = readCompression(
+    reader,
+    u16(b, 84),
+    featureIncompat,
+    blockSize,
+    EROFS_SUPER_OFFSET + sbSize,
+    fault,
+  );
   const devices = featureIncompat & INCOMPAT_DEVICE_TABLE ? readDevices(reader, u16(b, 86), u16(b, 88), fault) : [];
 
   return {
@@ -159,7 +166,7 @@ export function readSuperblock(reader: BlockReader): Superblock {
     sbSize,
     rootNid: u16(b, 14),
     inos: u64(b, 16),
-    epoch: u64(b, 24),
+    epoch: s64(b, 24),
     fixedNsec: u32(b, 32),
     blocks: u32(b, 36),
     metaBlkaddr: u32(b, 40),
@@ -185,6 +192,7 @@ function readCompression(
   reader: BlockReader,
   algsOrDistance: number,
   featureIncompat: number,
+  blockSize: number,
   start: number,
   fault: Fault,
 ): Pick<Superblock, 'algorithms' | 'lz4MaxDistance' | 'lz4MaxPclusterBlks'> {
@@ -214,7 +222,7 @@ function readCompression(
       const cfg = reader.readAt(at + 2, length);
       lz4MaxDistance = u16(cfg, 0);
       lz4MaxPclusterBlks = u16(cfg, 2) || 1; // 0 is how the first big-pcluster mkfs wrote 1
-      if (lz4MaxPclusterBlks > Z_PCLUSTER_MAX_SIZE / 512) {
+      if (lz4MaxPclusterBlks > Z_PCLUSTER_MAX_SIZE / blockSize) {
         throw new ErofsCorruptError(`max_pclusterblks ${lz4MaxPclusterBlks} exceeds 1 MiB`, where);
       }
     }

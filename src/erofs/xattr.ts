@@ -1,5 +1,11 @@
 import { nameString, roundUp, u16, u32 } from './bytes.ts';
-import { COMPAT_PLAIN_XATTR_PFX, XATTR_IBODY_HEADER_SIZE, XATTR_LONG_PREFIX, XATTR_PREFIXES } from './format.ts';
+import {
+  COMPAT_PLAIN_XATTR_PFX,
+  INCOMPAT_FRAGMENTS,
+  XATTR_IBODY_HEADER_SIZE,
+  XATTR_LONG_PREFIX,
+  XATTR_PREFIXES,
+} from './format.ts';
 import { type Inode, inodeEnd } from './inode.ts';
 import type { Volume } from './volume.ts';
 
@@ -18,7 +24,9 @@ export type PrefixReader = (offset: number, length: number) => Uint8Array;
 
 /** @returns whether the long prefixes lie in the packed inode's data instead of in the image itself */
 export function prefixesArePacked(vol: Volume): boolean {
-  return vol.sb.packedNid !== 0 && !(vol.sb.featureCompat & COMPAT_PLAIN_XATTR_PFX);
+  const { packedNid, featureCompat, featureIncompat } = vol.sb;
+  const packed = packedNid !== 0 && (featureIncompat & INCOMPAT_FRAGMENTS) !== 0;
+  return packed && !(featureCompat & COMPAT_PLAIN_XATTR_PFX);
 }
 
 /**

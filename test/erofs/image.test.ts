@@ -222,7 +222,7 @@ describe('readers', () => {
 
   test('what is no image file says so', () => {
     expect(() => Image.open(join(dir, 'absent'))).toThrow(`${join(dir, 'absent')}: no such file or directory`);
-    expect(() => Image.open(dir)).toThrow('is a directory, not an image');
+    expect(() => Image.open(dir)).toThrow('is a directory, so no image');
   });
 });
 
