@@ -248,6 +248,7 @@ export function memoryChart(result: ReplayResult, layout: ChartLayout = {}): Top
             type: 'point',
             shape: 'diamond',
             size: 110,
+            opacity: 1,
             fill: ink.text,
             stroke: ink.background,
             strokeWidth: 1.5,

@@ -245,9 +245,14 @@ export const FROM_MEANING: Readonly<Record<ReplayRow['from'], string>> = {
   fills: 'what the recorded kernel put into its page cache and took out of it',
 };
 
-/** `key: value` lines of the parameters, nested values as JSON. */
+function byKey(_key: string, value: unknown): unknown {
+  if (typeof value !== 'object' || value === null || Array.isArray(value)) return value;
+  return Object.fromEntries(Object.entries(value).sort(([a], [b]) => (a < b ? -1 : a > b ? 1 : 0)));
+}
+
+/** `key: value` lines of the parameters by name, nested values as JSON. */
 export function parameterLines(result: ReplayResult): string[] {
-  return Object.entries(result.parameters)
+  return Object.entries(byKey('', result.parameters) as Record<string, unknown>)
     .filter(([, value]) => value !== undefined)
-    .map(([key, value]) => `${key}: ${typeof value === 'string' ? value : JSON.stringify(value)}`);
+    .map(([key, value]) => `${key}: ${typeof value === 'string' ? value : JSON.stringify(value, byKey)}`);
 }

@@ -78,11 +78,19 @@ function memoryTable(result: ReplayResult, groups: Group[]): string[] {
   const both = groups.some((g) => g.from !== groups[0]!.from);
   const models = modelsOf(result).filter((m) => groups.some((g) => g.rows.has(m)));
   const others = models.filter((m) => m !== BASELINE);
-  const columns: Column[] = models.map((model) => ({ model, width: model === BASELINE ? 8 : 14 }));
-  const longest = groups.reduce((n, g) => Math.max(n, text(g.label).length), 'workload'.length);
+  const cellOf = (group: Group, model: string) => {
+    const row = group.rows.get(model);
+    if (!row) return '-';
+    const resident = size(row.residentPages);
+    return model === BASELINE ? resident : `${resident}${share(savedShare(row)).padStart(6)}`;
+  };
   // Four sharing models fit beside the baseline when each gives up the space before its number.
   const tight = others.length === 4 ? 12 : 14;
-  for (const c of columns) if (c.model !== BASELINE) c.width = tight;
+  const columns: Column[] = models.map((model) => ({
+    model,
+    width: groups.reduce((n, g) => Math.max(n, cellOf(g, model).length + 1), model === BASELINE ? 8 : tight),
+  }));
+  const longest = groups.reduce((n, g) => Math.max(n, text(g.label).length), 'workload'.length);
   const spare = MAIL_WIDTH - columns.reduce((sum, c) => sum + c.width, 0);
   const labelWidth = Math.max(16, Math.min(longest + 1, spare, 24));
   const lines = para(
@@ -92,12 +100,7 @@ function memoryTable(result: ReplayResult, groups: Group[]): string[] {
   for (const picked of chunks(columns, labelWidth)) {
     lines.push('', ...header('workload', labelWidth, picked));
     for (const group of groups) {
-      const cells = picked.map(({ model, width }) => {
-        const row = group.rows.get(model);
-        if (!row) return '-'.padStart(width);
-        if (model === BASELINE) return size(row.residentPages).padStart(width);
-        return `${size(row.residentPages)}${share(savedShare(row)).padStart(6)}`.padStart(width);
-      });
+      const cells = picked.map(({ model, width }) => cellOf(group, model).padStart(width));
       lines.push(...named(group.label, labelWidth, cells.join('')));
     }
   }
@@ -195,6 +198,9 @@ export function toMail(result: ReplayResult): string {
   for (const input of result.inputs)
     lines.push(...para(`${input.kind} ${input.path}`, '  ', '    '), ...wrap(text(input.sha256), MAIL_WIDTH, '    '));
   if (result.inputs.length === 0) lines.push('  none');
+  // Numbers too large for their columns: a broken row is better than a line that a mailer breaks.
+  const safe = lines.flatMap((line) => (line.length > MAIL_WIDTH ? wrap(line, MAIL_WIDTH) : [line]));
+  lines.splice(0, lines.length, ...safe);
   lines.push('', 'To reproduce', '------------', ...wrapCommand(result.command, MAIL_WIDTH), '');
   lines.push(...para(`foliolab ${result.versions.foliolab}, Node.js ${result.versions.node}`));
   return `${lines.join('\n')}\n`;

@@ -25,6 +25,7 @@ function plain(text: string): string {
 
 /** A code span longer than any run of backquotes inside; `|` would end a table cell even there. */
 function code(text: string): string {
+  if (text === '') return '(unnamed)';
   const fence = '`'.repeat(1 + Math.max(0, ...[...text.matchAll(/`+/g)].map((m) => m[0].length)));
   const pad = /^`|`$|^ .* $/.test(text) ? ' ' : '';
   return `${fence}${pad}${clean(text)}${pad}${fence}`;

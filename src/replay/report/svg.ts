@@ -3,6 +3,7 @@ import * as vega from 'vega';
 import { compile, type TopLevelSpec } from 'vega-lite';
 import type { ReplayResult } from '../result.ts';
 import { altText, CHARTS, type ChartLayout, type ChartName, chart } from './charts.ts';
+import { FONT } from './theme.ts';
 
 /** Advances of Inter Regular, thousandths of an em, from the space to the tilde: vega has no fonts here to measure with. */
 const ADVANCES =
@@ -41,21 +42,28 @@ function round(svg: string): string {
   return svg.replace(TAG, (tag) => tag.replace(COORDINATES, (a) => a.replace(DECIMAL, number)));
 }
 
+const ENTITIES: Readonly<Record<string, string>> = { '&': '&amp;', '<': '&lt;', '>': '&gt;', '"': '&quot;' };
+
+function escapeXml(text: string): string {
+  return text.replace(/[&<>"]/g, (c) => ENTITIES[c]!);
+}
+
 // Frames that paint nothing, and marks for pointers: a third of the bytes, none of the picture.
 const UNPAINTED =
   /<path class="(?:background|foreground)"(?: aria-hidden="true")? d="[^"]*"(?: pointer-events="none")?(?: display="none")?\/>/g;
-const POINTER = / (?:pointer-events="none"|aria-hidden="true"|role="graphics-object"|aria-roledescription="[\w ]+")/g;
+const POINTER =
+  / (?:pointer-events="none"|aria-hidden="true"|role="graphics-(?:object|symbol)"|aria-roledescription="[\w ]+"|aria-label="[^"]*")/g;
+const FAMILY = ` font-family="${escapeXml(FONT)}"`;
 
 function slim(svg: string): string {
-  return svg.replace(UNPAINTED, '').replace(TAG, (tag) => tag.replace(POINTER, ''));
+  return svg.replace(UNPAINTED, '').replace(TAG, (tag) => tag.replace(POINTER, '').replace(FAMILY, ''));
 }
 
-function escapeXml(text: string): string {
-  return text.replace(/[&<>"]/g, (c) => `&#${c.charCodeAt(0)};`);
-}
-
-/** @param alt becomes the description read by screen readers */
-export async function specToSvg(spec: TopLevelSpec, alt: string): Promise<string> {
+/**
+ * @param alt becomes the description read by screen readers
+ * @param id precedes the ids within, so that several charts can stand in one document
+ */
+export async function specToSvg(spec: TopLevelSpec, alt: string, id = 'chart'): Promise<string> {
   const before = textMetrics.width;
   textMetrics.width = (item, text) => textWidth(String(text ?? ''), item.fontSize ?? 11);
   try {
@@ -63,7 +71,10 @@ export async function specToSvg(spec: TopLevelSpec, alt: string): Promise<string
     const view = new vega.View(vega.parse(compile(spec).spec), { renderer: 'none' });
     const svg = slim(round(await view.toSVG()));
     view.finalize();
-    const described = svg.replace(/^<svg /, '<svg role="img" ').replace('>', `><title>${escapeXml(alt)}</title>`);
+    const own = svg.replace(TAG, (tag) => tag.replace(/( id="|url\(#)(?=clip)/g, `$1${id}-`));
+    const described = own
+      .replace(/^<svg /, `<svg role="img"${FAMILY} `)
+      .replace('>', `><title>${escapeXml(alt)}</title>`);
     return `${described}\n`;
   } finally {
     textMetrics.width = before;
@@ -73,7 +84,7 @@ export async function specToSvg(spec: TopLevelSpec, alt: string): Promise<string
 /** One chart; null when the result has no data for it. */
 export async function chartToSvg(name: ChartName, result: ReplayResult, layout?: ChartLayout): Promise<string | null> {
   const spec = chart(name, result, layout);
-  return spec === null ? null : specToSvg(spec, altText(name, result));
+  return spec === null ? null : specToSvg(spec, altText(name, result), name);
 }
 
 /** Every chart that has data, by file name. */

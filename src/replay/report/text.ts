@@ -116,7 +116,8 @@ export function wrapCommand(command: string, width: number, indent = '  ', hangi
       const rest = chars.slice(i, i + 10).join('');
       const found = quote === "$'" ? ANSI_ESCAPE.exec(rest) : /^\\[\x20-\x7e]/.exec(rest);
       if (found) {
-        word.push({ text: found[0], quote });
+        // An escaped space at the end of a line would be lost in the mail.
+        word.push(found[0] === '\\ ' && quote === '' ? { text: ' ', quote: "'" } : { text: found[0], quote });
         i += found[0].length - 1;
       } else if (chars[i + 1] === '\n' && quote !== "$'") i++;
       else if (quote !== '') word.push({ text: '\\\\', quote });
@@ -142,6 +143,7 @@ export function wrapCommand(command: string, width: number, indent = '  ', hangi
     return plain + close(q);
   };
   const parts = words.filter((atoms) => atoms.length > 0);
+  if (parts.length === 0) return [''];
   for (let w = 0; w < parts.length; w++) {
     const atoms = parts[w]!;
     const plain = written(atoms);

@@ -138,10 +138,10 @@ describe('a mail', () => {
           not counted.
 
       Parameters:
+        fingerprints: computed
         from: fills
         policies: ["lru","sieve"]
         readahead: recorded
-        fingerprints: computed
         seed: 1
 
       Inputs (sha256)

@@ -28,7 +28,7 @@ describe('tables', () => {
     const rows = Array.from({ length: 14 }, (_, i) => ({ ...result.rows[0]!, sharing: `model-number-${i}` }));
     const lines = headlineTable({ ...result, rows: [...result.rows, ...rows] })!.split('\n');
     expect(Math.max(...lines.map((l) => l.length))).toBeLessThanOrEqual(110);
-    expect(lines.filter((l) => l.startsWith('workload')).length).toBe(2);
+    expect(lines.filter((l) => l.startsWith('workload')).length).toBe(3);
     for (let i = 0; i < 14; i++) expect(lines.join('\n')).toContain(`number-${i}`.slice(-6));
   });
 

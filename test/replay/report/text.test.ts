@@ -10,7 +10,7 @@ describe('clean and ascii', () => {
     fc.assert(
       fc.property(fc.string({ unit: 'binary', maxLength: 60 }), (s) => {
         expect(clean(s)).not.toMatch(/[\x00-\x1f\x7f-\x9f\u202a-\u202e\u2066-\u2069]/);
-        expect(clean(s).isWellFormed()).toBe(true);
+        expect(clean(s)).not.toMatch(/\p{Cs}/u);
         expect(ascii(clean(s))).toMatch(/^[\x20-\x7e]*$/);
       }),
     );
@@ -61,7 +61,7 @@ describe('wrapCommand', () => {
       }),
       fc.constantFrom(...HOSTILE_NAMES),
     );
-    const usable = word.map((w) => w.replaceAll('\0', '').toWellFormed());
+    const usable = word.map((w) => w.replace(/\0|\p{Cs}/gu, ''));
     fc.assert(
       fc.property(fc.array(usable, { minLength: 1, maxLength: 6 }), (words) => {
         const lines = wrapCommand(`words ${words.map(quote).join(' ')}`, 72);
