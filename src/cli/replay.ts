@@ -4,8 +4,7 @@ import { UsageError } from '../error.ts';
 import { Bindings, keyValues } from '../replay/binding.ts';
 import { DOMAIN_MODES, readDomains } from '../replay/domains.ts';
 import { BACKINGS, type Backing, MOUNT_MODES, type MountMode } from '../replay/references.ts';
-import { exporters, writeFiles } from '../replay/report/index.ts';
-import { toTable, wantsColor } from '../replay/report/table.ts';
+import { type Exporter, exporters, toCsv, toJson, toTable, wantsColor, writeFiles } from '../replay/report/index.ts';
 import type { ReplayResult } from '../replay/result.ts';
 import { replay, resultOf } from '../replay/run.ts';
 import { sharingModels } from '../replay/sharing/index.ts';
@@ -92,7 +91,7 @@ export function replayCommand(): Command {
       const result = await runReplay(flags, commandLine());
       if (flags.output !== undefined)
         for (const path of await writeReports(flags.output, result)) process.stderr.write(`${path}\n`);
-      process.stdout.write(await print(result, flags));
+      process.stdout.write(print(result, flags));
     });
 }
 
@@ -156,14 +155,16 @@ export async function writeReports(directory: string, result: ReplayResult): Pro
 
 async function allReports(result: ReplayResult): Promise<Map<string, string | Uint8Array>> {
   const files = new Map<string, string | Uint8Array>();
-  for (const name of ['json', 'csv', 'mail', 'html', 'svg', 'png'] as const)
-    for (const [file, content] of await exporters[name](result)) files.set(file, content);
+  for (const name of ['json', 'csv', 'mail', 'html', 'svg', 'png'] as const) {
+    const exporter: Exporter = exporters[name];
+    for (const [file, content] of await exporter(result)) files.set(file, content);
+  }
   return files;
 }
 
-async function print(result: ReplayResult, flags: ReplayFlags): Promise<string> {
-  if (flags.json) return [...(await exporters.json(result)).values()].join('') as string;
-  if (flags.csv) return [...(await exporters.csv(result)).values()].join('') as string;
+function print(result: ReplayResult, flags: ReplayFlags): string {
+  if (flags.json) return toJson(result);
+  if (flags.csv) return toCsv(result);
   return toTable(result, { color: wantsColor(process.stdout) });
 }
 

@@ -26,14 +26,19 @@ export async function readPageSets(path: string): Promise<PageSets> {
   }
   const header = rows[0] ?? [];
   const at = ['dev', 'ino', 'page_index', 'nr_pages'].map((name) => header.indexOf(name));
-  if (at.some((column) => column < 0)) throw new DataError(path, "line 1: is not the header 'dev,ino,page_index,nr_pages'");
+  if (at.some((column) => column < 0))
+    throw new DataError(path, "line 1: is not the header 'dev,ino,page_index,nr_pages'");
   const files = new Map<string, Set<number>>();
   for (let i = 1; i < rows.length; i++) {
     const [mount, nid, first, count] = at.map((column) => rows[i]![column]) as [string, string, string, string];
-    if (![nid, first, count].every((text) => /^\d{1,15}$/.test(text)) || Number(count) > MAX_RUN) throw new DataError(path, `line ${i + 1}: is not a run of pages`);
+    if (![nid, first, count].every((text) => /^\d{1,15}$/.test(text)) || Number(count) > MAX_RUN)
+      throw new DataError(path, `line ${i + 1}: is not a run of pages`);
     const key = `${mount} ${Number(nid)}`;
     let pages = files.get(key);
-    if (!pages) files.set(key, (pages = new Set()));
+    if (!pages) {
+      pages = new Set();
+      files.set(key, pages);
+    }
     for (let p = Number(first); p < Number(first) + Number(count); p++) pages.add(p);
   }
   return { path, sha256, files };
@@ -44,15 +49,22 @@ const MAX_RUN = 2 ** 24;
 /** Pages in a page set, of some mounts or of all. */
 export function countPages(sets: PageSets, mounts?: readonly string[]): number {
   let pages = 0;
-  for (const [key, set] of sets.files) if (!mounts || mounts.includes(key.slice(0, key.lastIndexOf(' ')))) pages += set.size;
+  for (const [key, set] of sets.files)
+    if (!mounts || mounts.includes(key.slice(0, key.lastIndexOf(' ')))) pages += set.size;
   return pages;
 }
 
 /** The pages that a log of fills leaves in each mapping, under the keys of {@link PageSets}. */
-export function pagesLeftByFills(set: { log: SharedLog; superblocks: readonly Superblock[]; mappings: readonly Mapping[]; logicalPages: number }): Map<string, Set<number>> {
+export function pagesLeftByFills(set: {
+  log: SharedLog;
+  superblocks: readonly Superblock[];
+  mappings: readonly Mapping[];
+  logicalPages: number;
+}): Map<string, Set<number>> {
   const cached = new Uint8Array(set.logicalPages);
   for (const { rows, page, count, kind } of readLog(set.log))
-    for (let row = 0; row < rows; row++) cached.fill(kind[row] === KIND_ADD ? 1 : 0, page[row]!, page[row]! + count[row]!);
+    for (let row = 0; row < rows; row++)
+      cached.fill(kind[row] === KIND_ADD ? 1 : 0, page[row]!, page[row]! + count[row]!);
   const files = new Map<string, Set<number>>();
   for (const { superblock, ordinal, base, pages } of set.mappings) {
     const { name, image } = set.superblocks[superblock]!;

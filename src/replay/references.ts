@@ -23,7 +23,7 @@ export interface Superblock {
   name: string;
   image: ImageIndex;
   backing: Backing;
-  /** inode_share's trust domain; equal strings share */
+  /** inode_share's trust domain; equal strings share, the empty one is a mount without inode_share */
   domain: string;
   /** the container that has it to itself, under --mounts per-container */
   container: string | null;
@@ -85,6 +85,9 @@ export interface ReferenceOptions {
   domainOf?: (container: string, mount: string, image: ImageIndex) => string;
 }
 
+/** The domain of everything where none is given. */
+export const ONE_DOMAIN = 'one';
+
 const MAX_CONTAINERS = 65_535;
 const MAX_LOGICAL_PAGES = 2 ** 32 - 2;
 
@@ -96,9 +99,18 @@ export async function loadReferences(
   traces: readonly TraceBinding[],
   options: ReferenceOptions,
 ): Promise<ReferenceSet> {
-  const set = new ReferenceSetBuilder(traces, options);
-  for await (const { source, rows } of mergeByTime(traces)) for (const row of rows) set.add(source, row);
-  return set.finish();
+  return (await loadReferenceSets(traces, [options]))[0]!;
+}
+
+/** The same for several selections of the same traces at once, which are read a single time. */
+export async function loadReferenceSets(
+  traces: readonly TraceBinding[],
+  selections: readonly ReferenceOptions[],
+): Promise<ReferenceSet[]> {
+  const sets = selections.map((options) => new ReferenceSetBuilder(traces, options));
+  for await (const { source, rows } of mergeByTime(traces))
+    for (const set of sets) for (const row of rows) set.add(source, row);
+  return sets.map((set) => set.finish());
 }
 
 class ReferenceSetBuilder {
@@ -214,7 +226,7 @@ class ReferenceSetBuilder {
     const mode = this.#options.mounts;
     const imageName = image.header.image.sha256 ?? image.fileSha256;
     const name = mode === 'per-image' ? imageName : mode === 'per-container' ? `${who}\0${imageName}` : mountId;
-    const domain = this.#options.domainOf?.(who, row.mount, image) ?? '';
+    const domain = this.#options.domainOf?.(who, row.mount, image) ?? ONE_DOMAIN;
     const backing = trace.backingOf(row.mount);
     let sb = this.#superblockByName.get(name);
     if (sb === undefined) {

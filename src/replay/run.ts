@@ -2,10 +2,9 @@ import { UsageError } from '../error.ts';
 import { parsePolicy } from '../policies/index.ts';
 import { VERSION } from '../version.ts';
 import type { CellInput, CellResult } from './cell.ts';
-import type { ImageIndex } from './image-index/image-index.ts';
 import { runCells } from './pool.ts';
 import { discardLog } from './reference-log.ts';
-import { loadReferences, type MountMode, type ReferenceSet, type TraceBinding } from './references.ts';
+import { loadReferences, type ReferenceOptions, type ReferenceSet, type TraceBinding } from './references.ts';
 import { PAGE_SIZE, REPLAY_SCHEMA, type ReplayInput, type ReplayResult, type ReplayRow } from './result.ts';
 import { parseSharing } from './sharing/index.ts';
 import type { ModelContext, PageIds } from './sharing/model.ts';
@@ -13,21 +12,23 @@ import { perInode } from './sharing/per-inode.ts';
 import { capacityPages, type Memory, parseMemory } from './sizes.ts';
 import { type Usage, usageByContainer } from './usage.ts';
 
-export interface ReplayOptions {
+/** The grid that a reference set is replayed under. */
+export interface GridOptions {
   /** Names the rows: which containers of what. */
   workload: string;
-  traces: readonly TraceBinding[];
-  from: 'demand' | 'fills';
   sharing: readonly string[];
   policies: readonly string[];
   memory: readonly string[];
-  mounts: MountMode;
   fingerprints: ModelContext['fingerprints'];
-  containers: readonly string[];
-  domainOf?: (container: string, mount: string, image: ImageIndex) => string;
+  /** References that fill the cache before counting begins. */
   warmup: number;
   seed: number;
+  /** Threads at most; one a core by default. */
   workers?: number;
+}
+
+export interface ReplayOptions extends GridOptions, ReferenceOptions {
+  traces: readonly TraceBinding[];
 }
 
 /** Rows and notes of one replay; the command line adds inputs and the command. */
@@ -46,23 +47,31 @@ export interface Replayed {
  * @throws UsageError or DataError, see {@link loadReferences} and the models
  */
 export async function replay(options: ReplayOptions): Promise<Replayed> {
-  const { from, warmup, seed } = options;
-  const models = options.sharing.map((name) => parseSharing(name, { fingerprints: options.fingerprints }));
-  const policies = options.policies.map((text) => parsePolicy(text));
-  const memories = options.memory.map((text): [string, Memory] => [text, parseMemory(text)]);
-  if (from === 'fills' && memories.some(([, memory]) => memory.kind !== 'unlimited'))
+  checkGrid(options.from, options);
+  return replaySet(await loadReferences(options.traces, options), options);
+}
+
+/** Finds what is wrong with a grid before any trace is read. @throws UsageError */
+function checkGrid(from: ReferenceOptions['from'], { sharing, fingerprints, policies, memory, warmup }: GridOptions) {
+  const grid = {
+    models: sharing.map((name) => parseSharing(name, { fingerprints })),
+    policies: policies.map((text) => parsePolicy(text)),
+    memories: memory.map((text): [string, Memory] => [text, parseMemory(text)]),
+  };
+  if (from === 'fills' && grid.memories.some(([, size]) => size.kind !== 'unlimited'))
     throw new UsageError(
       '--from fills replays what the recorded kernel kept and evicted; it takes no other memory size than unlimited',
     );
   if (from === 'fills' && warmup > 0) throw new UsageError('--warmup has no meaning with --from fills');
+  return grid;
+}
 
-  const set = await loadReferences(options.traces, {
-    from,
-    mounts: options.mounts,
-    containers: options.containers,
-    ...(options.domainOf ? { domainOf: options.domainOf } : {}),
-  });
+/** Replays a reference set that is loaded already, and frees its log. */
+export async function replaySet(set: ReferenceSet, options: GridOptions): Promise<Replayed> {
+  const { from } = set;
+  const { warmup, seed } = options;
   try {
+    const { models, policies, memories } = checkGrid(from, options);
     const notes = [...notesOnRows(set, options)];
     const identified = models.map((model) => ({ model, pages: model.identify(set) }));
     const baseline =
@@ -147,7 +156,7 @@ export function resultOf(
 }
 
 function rowOf(
-  options: ReplayOptions,
+  options: GridOptions,
   set: ReferenceSet,
   sharing: string,
   policy: string,
@@ -161,7 +170,7 @@ function rowOf(
   const misses = coldMisses + refaults;
   return {
     workload: options.workload,
-    from: options.from,
+    from: set.from,
     sharing,
     policy,
     capacityPages: size.capacity,
@@ -191,10 +200,10 @@ function rowOf(
   };
 }
 
-function* notesOnRows(set: ReferenceSet, options: ReplayOptions): Generator<string> {
+function* notesOnRows(set: ReferenceSet, options: GridOptions): Generator<string> {
   const { skipped } = set;
   const where = options.workload;
-  if (options.from === 'demand')
+  if (set.from === 'demand')
     yield 'demand: only the pages that programs touched, without readahead or fault-around: a lower bound of what a kernel caches';
   if (skipped.unknownTouch > 0)
     yield `${where}: ${skipped.unknownTouch} mapped windows whose touched page is unknown count as no reference`;

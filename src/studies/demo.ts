@@ -4,10 +4,11 @@ import { join, relative } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { Image } from '../erofs/index.ts';
 import { DataError, located } from '../error.ts';
-import { Bindings, ImageShelf } from '../replay/binding.ts';
+import { Bindings } from '../replay/binding.ts';
 import { countPages, readPageSets } from '../replay/page-sets.ts';
+import { loadReferenceSets, type ReferenceSet } from '../replay/references.ts';
 import type { ReplayInput, ReplayResult, TruthRow } from '../replay/result.ts';
-import { type Replayed, replay, resultOf } from '../replay/run.ts';
+import { type Replayed, replaySet, resultOf } from '../replay/run.ts';
 
 /** The bundled recordings, each a folder of traces/. Every run has the containers a1 and b1 (neighbouring versions) and a2 (as a1). */
 export const SERVICES = ['redis', 'nginx', 'postgres', 'tfjs', 'python-sci'] as const;
@@ -38,14 +39,14 @@ export async function runDemo(command: string, progress: (line: string) => void)
   for (const service of SERVICES) {
     progress(service);
     const folder = join(directory, service);
-    const shelf = new ImageShelf();
-    for (const { containers } of WORKLOADS) {
-      for (const from of ['fills', 'demand'] as const) {
-        const bindings = await Bindings.open({ traces: [join(folder, 'run.csv.zst')], mounts: new Map() }, shelf);
-        parts.push(await replayWorkload(service, bindings, containers, from));
-        if (containers === WORKLOADS[0].containers && from === 'fills') inputs.push(...bindings.inputs());
-      }
-    }
+    const bindings = await Bindings.open({ traces: [join(folder, 'run.csv.zst')], mounts: new Map() });
+    const selections = WORKLOADS.flatMap(({ containers }) =>
+      (['fills', 'demand'] as const).map((from) => ({ from, mounts: 'recorded' as const, containers })),
+    );
+    const sets = await loadReferenceSets(bindings.traces, selections);
+    for (const [at, { containers }] of selections.entries())
+      parts.push(await replayWorkload(service, sets[at]!, containers));
+    inputs.push(...bindings.inputs());
     const measured = await truthOf(service, folder);
     truth.push(...measured.rows);
     inputs.push(...measured.inputs);
@@ -65,25 +66,17 @@ export async function runDemo(command: string, progress: (line: string) => void)
   return { ...resultOf(title, command, inputs, parameters, parts), truth };
 }
 
-async function replayWorkload(
-  service: string,
-  bindings: Bindings,
-  containers: readonly string[],
-  from: 'demand' | 'fills',
-): Promise<Replayed> {
-  const whole = containers.length === 3;
+function replayWorkload(service: string, set: ReferenceSet, containers: readonly string[]): Promise<Replayed> {
+  // Memory is limited for all three containers only, and only where there is something for a policy to decide.
+  const limited = set.from === 'demand' && containers.length === WORKLOADS[1].containers.length;
   // An index made from a manifest has no physical addresses.
-  const layouts = service === 'redis' || service === 'nginx';
-  return replay({
+  const layouts = set.superblocks.every(({ image }) => image.header.known.layout);
+  return replaySet(set, {
     workload: `${service} ${containers.join('+')}`,
-    traces: bindings.traces,
-    from,
     sharing: layouts ? MODELS : MODELS.filter((model) => model !== 'physical-index'),
-    policies: from === 'demand' && whole ? POLICIES : ['lru'],
-    memory: from === 'demand' && whole ? ['unlimited', ...MEMORY] : ['unlimited'],
-    mounts: 'recorded',
+    policies: limited ? POLICIES : ['lru'],
+    memory: limited ? ['unlimited', ...MEMORY] : ['unlimited'],
     fingerprints: 'auto',
-    containers,
     warmup: 0,
     seed: 1,
   });

@@ -8,7 +8,8 @@ import type { ModelContext, ModelEntry, PageIds, SharingModel } from './model.ts
  * for byte use one shared inode's mapping; a whole file is shared or none of it.
  *
  * Refused, so that the file keeps a mapping of its own, as the kernel refuses: another size than the shared inode's, other address-space
- * operations than its (compressed with plain, or plain file-backed with plain on a block device), no fingerprint. Which inode comes first
+ * operations than its (compressed with plain, or plain file-backed with plain on a block device), no fingerprint, a mount
+ * without inode_share (an empty domain). Which inode comes first
  * decides; here that is the order of first reference, in the kernel the order in which inodes are instantiated.
  *
  * Not modelled: the end of a shared inode's life (reclaim, unmount).
@@ -35,7 +36,7 @@ class Fingerprint implements SharingModel {
     const ids = assignByFile(set, (mapping, position) => {
       const superblock = set.superblocks[mapping.superblock]!;
       const { image } = superblock;
-      const value = this.#fingerprint(mapping, image, images);
+      const value = superblock.domain === '' ? null : this.#fingerprint(mapping, image, images);
       if (value === null) return `private ${position}`;
       if (!image.header.known.layout) images.unknownLayout.add(image);
       const key = `shared ${value} ${superblock.domain}`;

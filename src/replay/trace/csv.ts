@@ -5,6 +5,7 @@ import { OPS, type Op, type TraceHeader, type TraceRow } from './row.ts';
 
 const REQUIRED = ['time_ns', 'container', 'dev', 'ino', 'op', 'page_index', 'nr_pages', 'touch'] as const;
 const MAX_LINE_BYTES = 64 * 1024;
+const COMMENT = '#'.charCodeAt(0);
 
 /** Where each column stands in a record. */
 interface Columns {
@@ -55,7 +56,7 @@ export class CsvTrace {
     // Whole lines are parsed a chunk at a time: less work than a stream of one object a row, and a line's number is its record's.
     for await (const text of wholeLines(this.path, this.#input.stream)) {
       const rows: TraceRow[] = [];
-      for (const record of this.#records(text)) {
+      for (const record of this.#records(this.#takeComments(text))) {
         const row = this.#row(record, ++this.#line);
         if (row !== null) rows.push(row);
       }
@@ -64,10 +65,21 @@ export class CsvTrace {
     if (this.#columns === null) throw new DataError(this.path, 'is not a trace: it holds no header line');
   }
 
+  /** Reads the `#` lines ahead of the header off the text: to the CSV parser they would be records with another number of fields. */
+  #takeComments(text: Buffer): Buffer {
+    let from = this.#line === 0 && text.indexOf('\ufeff') === 0 ? 3 : 0;
+    while (this.#columns === null && text[from] === COMMENT) {
+      const end = text.indexOf(10, from);
+      const next = end < 0 ? text.length : end + 1;
+      this.#readComment(text.toString('utf8', from, next), ++this.#line);
+      from = next;
+    }
+    return text.subarray(from);
+  }
+
   #records(text: Buffer): string[][] {
     try {
       return parse(text, {
-        bom: this.#line === 0,
         quote: false,
         relax_column_count: true,
         record_delimiter: ['\n', '\r\n'],
@@ -78,12 +90,11 @@ export class CsvTrace {
     }
   }
 
-  /** A record as a row; null for the header and the `#` lines above it. */
+  /** A record as a row; null for the header. */
   #row(record: string[], line: number): TraceRow | null {
     const columns = this.#columns;
     if (columns === null) {
-      if (record[0]!.startsWith('#')) this.#readComment(record.join(','), line);
-      else this.#columns = this.#readColumns(record, line);
+      this.#columns = this.#readColumns(record, line);
       return null;
     }
     if (record.length !== columns.count)
