@@ -41,7 +41,8 @@ export function readLongPrefixes(vol: Volume, read: PrefixReader): LongPrefixes 
     const length = u16(read(at, 2), 0);
     if (length < 1 || length > 256) throw vol.corrupt(`long xattr prefix ${i} has length ${length}`, null, at);
     const record = read(at + 2, length);
-    const base = XATTR_PREFIXES[record[0]!];
+    // Base 0 is no namespace: mkfs.erofs's default fingerprint name, which getxattr(2) can't ask for but inode_share reads.
+    const base = record[0] === 0 ? '' : XATTR_PREFIXES[record[0]!];
     if (base == null) throw vol.corrupt(`long xattr prefix ${i} has base index ${record[0]}`, null, at);
     out.push(base + nameString(record.subarray(1)));
     at += 2 + length;
@@ -55,6 +56,8 @@ export function readLongPrefixes(vol: Volume, read: PrefixReader): LongPrefixes 
  * Behind the inode: struct erofs_xattr_ibody_header, 12 bytes: h_name_filter u32 @0, h_shared_count u8 @4; then that
  * many shared ids, u32 each; then entries, 4-aligned, to the end of the area. A shared id counts 4-byte units from
  * xattr_blkaddr, and an entry is there.
+ *
+ * An attribute under a long prefix without namespace (base index 0) is listed by its bare name; Linux doesn't list it.
  *
  * The name filter is not believed: it is a hint against lookups, and what is listed is what is there.
  *
