@@ -85,7 +85,7 @@ image() { "${mkfs:-mkfs.erofs}" --quiet -T0 -U "00000000-0000-4000-8000-00000000
 
 mkfs_fp=${MKFS_FP:-mkfs.erofs}
 version=$(mkfs.erofs -V 2>&1 | grep -om1 '[0-9]\+\.[0-9.]\+' || true) # 1.5 has no -V, but heads its complaint with its version
-[[ $version == 1.5 ]] || echo "mkfs.erofs $version lays images out unlike the 1.5 of the recorded ones: only the contents can be the same"
+[[ $version == 1.5 ]] || echo "mkfs.erofs $version lays images out unlike the 1.5 of the recorded ones: only their contents can be the same"
 rm -f "$out"/{a,b}.{plain,lz4hc,fp}.erofs "$out/merged.erofs"
 for side in a b; do
 	declare -n sources=sources_$side
@@ -95,11 +95,16 @@ for side in a b; do
 	if [[ $("$mkfs_fp" --help 2>&1) == *--xattr-inode-digest* ]]; then
 		mkfs=$mkfs_fp image $side.fp 3 $side --xattr-inode-digest=trusted.erofs.fingerprint
 	fi
-	python3 "$here/check.py" --contents "$work/$side" >"$out/$side.contents"
 done
 mkdir "$work/merged"
 mv "$work"/{a,b} "$work/merged"
 hardlink --quiet --ignore-time "$work/merged" # not --content: mode and owner belong to the inode
 image merged 4 merged
 
-python3 "$here/check.py" "$pair" "$out"
+status=0
+python3 "$here/check.py" "$pair" "$out" || status=$?
+cd "$here/../.."
+if [[ -f dist/cli.js ]]; then # built: which files differ, if any
+	for side in a b; do node scripts/images/compare.mjs "$out/$side.plain.erofs" "traces/$pair/$side.fidx" || (($? == 1)); done
+fi
+exit $status
