@@ -117,6 +117,8 @@ class ReferenceSetBuilder {
   readonly #traces: readonly TraceBinding[];
   readonly #options: ReferenceOptions;
   readonly #wanted: ReadonlySet<string> | null;
+  /** containers the traces name, where only some are wanted */
+  readonly #named = new Set<string>();
   readonly #fills: boolean;
   readonly #log = new ReferenceLog();
   readonly #superblocks: Superblock[] = [];
@@ -146,7 +148,10 @@ class ReferenceSetBuilder {
   add(source: number, row: TraceRow): void {
     if (OPS[row.op] !== (this.#fills ? 'fill' : 'demand')) return;
     const who = this.#traces.length > 1 ? `${source + 1}:${row.container}` : row.container;
-    if (this.#wanted && !this.#wanted.has(who)) return;
+    if (this.#wanted !== null) {
+      this.#named.add(who);
+      if (!this.#wanted.has(who)) return;
+    }
     if (row.timeNs > this.#endNs) this.#endNs = row.timeNs;
     const sb = this.#superblockOf(source, row, who);
     const image = this.#superblocks[sb]!.image;
@@ -194,6 +199,9 @@ class ReferenceSetBuilder {
   }
 
   finish(): ReferenceSet {
+    for (const name of this.#wanted ?? [])
+      if (!this.#named.has(name))
+        throw new UsageError(`no trace has a container '${name}'; there are ${[...this.#named].join(', ')}`);
     return {
       from: this.#options.from,
       mounts: this.#options.mounts,

@@ -5,7 +5,9 @@ import {
   BASELINE,
   ceilingShare,
   groupsOf,
+  headlineFrom,
   headlineModel,
+  isResidency,
   limitedRows,
   mib,
   modelsOf,
@@ -123,6 +125,11 @@ function signed(saved: number | null): string {
 
 // ---------------------------------------------------------------------------------------------------------------- memory
 
+/** What the charts of memory show, as a title. */
+function heading(result: ReplayResult): string {
+  return isResidency(result, headlineFrom(result)) ? 'Resident page cache' : 'Pages that programs touched';
+}
+
 /** Resident memory by sharing model: one panel per workload, one bar per model, all from zero. */
 export function memoryChart(result: ReplayResult, layout: ChartLayout = {}): TopLevelSpec | null {
   const groups = groupsOf(result);
@@ -161,8 +168,12 @@ export function memoryChart(result: ReplayResult, layout: ChartLayout = {}): Top
   }
   const model = headlineModel(result);
   const savings = model === null ? [] : savingsOf(result, model);
-  const finding = savings.length > 0 ? `: ${clean(model!)} saves ${shareRange(savings)}` : '';
-  const sentences = [`MiB of regular-file data cached at the end of the replay, memory unlimited, by sharing model.`];
+  const both = groups.some((g) => g.from !== groups[0]!.from);
+  const within = both ? ` (${headlineFrom(result)})` : '';
+  const finding = savings.length > 0 ? `: ${clean(model!)} saves ${shareRange(savings)}${within}` : '';
+  const sentences = ['MiB of regular-file data at the end of the replay, memory unlimited, by sharing model.'];
+  if (groups.some((g) => !isResidency(result, g.from)))
+    sentences.push('demand: only what programs touched, without readahead.');
   if (groups.some((g) => g.mounts > 1))
     sentences.push('Dashed: the ceiling of sharing whole images (per-inode / mounts).');
   if (measured.length > 0) sentences.push('◆ what the real kernel had cached.');
@@ -178,7 +189,7 @@ export function memoryChart(result: ReplayResult, layout: ChartLayout = {}): Top
     { field: 'saved', type: 'quantitative' as const, title: 'saved', format: '.2%' },
   ];
   return {
-    ...shell(f, `Resident page cache, MiB${finding}`, sentences, layout),
+    ...shell(f, `${heading(result)}, MiB${finding}`, sentences, layout),
     data: { name: 'memory', values },
     facet: panelFacet([...panels.values()]),
     resolve: { scale: { x: 'independent' }, axis: { x: 'independent', y: 'independent' } },
@@ -278,6 +289,16 @@ interface Line {
   points: { x: number; y: number; extra?: object }[];
 }
 
+/** Where an axis from zero with about four ticks ends, as d3 rounds it: steps of 1, 2 or 5. */
+function niceTop(highest: number): number {
+  if (highest <= 0) return 0;
+  const raw = highest / 4;
+  const power = 10 ** Math.floor(Math.log10(raw));
+  const error = raw / power;
+  const step = power * (error >= Math.sqrt(50) ? 10 : error >= Math.sqrt(10) ? 5 : error >= Math.sqrt(2) ? 2 : 1);
+  return Math.ceil(highest / step) * step;
+}
+
 /** Ascending positions moved apart by at least `gap`, each cluster around the mean of its own, none above `top`. */
 function spread(wanted: number[], gap: number, top: number): number[] {
   const clusters: { sum: number; count: number; low: number }[] = [];
@@ -320,12 +341,13 @@ function lineValues(all: Line[], models: string[], top: number | null, label: (l
         if (top === null) highest = Math.max(highest, y);
       }
     }
+    const axis = top ?? niceTop(highest);
     // Equal values keep the models' order from top to bottom.
     const ends = some.toReversed().sort((a, b) => a.points.at(-1)!.y - b.points.at(-1)!.y);
     const at = spread(
       ends.map((line) => line.points.at(-1)!.y),
-      (highest * 14) / LINE_HEIGHT,
-      highest,
+      (axis * 14) / LINE_HEIGHT,
+      axis,
     );
     ends.forEach((line, i) => {
       const value = label(line);
@@ -416,9 +438,11 @@ export function residencyChart(result: ReplayResult, layout: ChartLayout = {}): 
   for (const line of all) line.points = [...line.points, { x: end.get(line.panel)!, y: line.points.at(-1)!.y }];
   const label = (line: Line) => line.points.at(-1)!.y.toFixed(1);
   const memory = unlimited.length > 0 ? ', memory unlimited' : '';
-  const sentences = [`MiB of regular-file data cached at each moment${memory}, by sharing model.`];
+  const sentences = [`MiB of regular-file data at each moment${memory}, by sharing model.`];
+  if (rows.some((r) => !isResidency(result, r.from)))
+    sentences.push('demand: only what programs touched, without readahead.');
   return {
-    ...shell(f, 'Resident page cache over time, MiB', sentences, layout),
+    ...shell(f, `${heading(result)} over time, MiB`, sentences, layout),
     data: { name: 'residency', values: lineValues(all, models, null, label) },
     facet: panelFacet([...panels.values()]),
     resolve: { scale: { x: 'independent', y: 'independent' }, axis: { x: 'independent', y: 'independent' } },
@@ -493,7 +517,8 @@ export function hitRatioChart(result: ReplayResult, layout: ChartLayout = {}): T
   const all = [...byLine.values()];
   for (const line of all) line.points.sort((a, b) => a.x - b.x);
   const sizes = [...new Set(all.flatMap((l) => l.points.map((p) => p.x)))].sort((a, b) => a - b);
-  const log = sizes.at(-1)! / sizes[0]! >= 8;
+  const span = all.reduce((n, l) => Math.max(n, l.points.at(-1)!.x / l.points[0]!.x), 1);
+  const log = span >= 8;
   const label = (line: Line) => percent(line.points.at(-1)!.y);
   const policy = several ? '' : ` Policy: ${clean(policies[0]!)}.`;
   const sentences = [
@@ -503,7 +528,7 @@ export function hitRatioChart(result: ReplayResult, layout: ChartLayout = {}): T
     ...shell(f, 'Hit ratio against memory, MiB', sentences, layout),
     data: { name: 'hit-ratio', values: lineValues(all, models, 1, label) },
     facet: panelFacet([...panels.values()]),
-    resolve: { axis: { x: 'independent', y: 'independent' } },
+    resolve: { scale: { x: 'independent' }, axis: { x: 'independent', y: 'independent' } },
     spec: {
       width: f.panelWidth,
       height: LINE_HEIGHT,

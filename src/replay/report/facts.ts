@@ -62,6 +62,15 @@ export function panelLabel(result: ReplayResult, row: ReplayRow): string {
   return both ? `${row.workload}, ${row.from}` : row.workload;
 }
 
+/**
+ * Whether rows of this kind say what a kernel would have cached, so that a measurement of one can stand beside them: fills do;
+ * demand does through a readahead model, and without one is a lower bound only.
+ */
+export function isResidency(result: ReplayResult, from: ReplayRow['from']): boolean {
+  const { readahead } = result.parameters;
+  return from === 'fills' || (typeof readahead === 'string' && readahead !== 'none');
+}
+
 /** With unlimited memory no policy evicts, so the first row of each model stands for all. */
 export function groupsOf(result: ReplayResult): Group[] {
   const groups = new Map<string, Group>();
@@ -70,7 +79,8 @@ export function groupsOf(result: ReplayResult): Group[] {
     const label = panelLabel(result, row);
     let group = groups.get(label);
     if (!group) {
-      const truth = (result.truth ?? []).filter((t) => t.workload === row.workload);
+      const known = isResidency(result, row.from) ? (result.truth ?? []) : [];
+      const truth = known.filter((t) => t.workload === row.workload);
       const { workload, from, mounts } = row;
       group = { workload, from, label, mounts, rows: new Map(), baselinePages: baselinePages(row), truth };
       groups.set(label, group);
@@ -82,6 +92,34 @@ export function groupsOf(result: ReplayResult): Group[] {
 
 export function limitedRows(result: ReplayResult): ReplayRow[] {
   return result.rows.filter((row) => row.capacityPages !== null);
+}
+
+/** One workload, policy and memory size, with a row per sharing model. */
+export interface HitLine {
+  label: string;
+  policy: string;
+  /** As asked for; a share of the footprint also in MiB, when it is the same for all models. */
+  memory: string;
+  rows: Map<string, ReplayRow>;
+}
+
+export function hitLines(result: ReplayResult): HitLine[] {
+  const lines = new Map<string, HitLine>();
+  for (const row of limitedRows(result)) {
+    const label = panelLabel(result, row);
+    const key = JSON.stringify([label, row.policy, row.memory]);
+    let line = lines.get(key);
+    if (!line) {
+      line = { label, policy: row.policy, memory: row.memory, rows: new Map() };
+      lines.set(key, line);
+    }
+    if (!line.rows.has(row.sharing)) line.rows.set(row.sharing, row);
+  }
+  for (const line of lines.values()) {
+    const sizes = new Set([...line.rows.values()].map((r) => r.capacityPages!));
+    if (/^[\d.]+$/.test(line.memory) && sizes.size === 1) line.memory += ` (${mib([...sizes][0]!).toFixed(1)} MiB)`;
+  }
+  return [...lines.values()];
 }
 
 /** The model a summary speaks about: the one merged in Linux if it was replayed, else the first that shares anything. */
@@ -102,10 +140,23 @@ interface Saving {
   share: number;
 }
 
-/** Savings of one model, largest first. */
+/** A summary speaks of one kind of rows: of what the kernel cached where the result has that, never of a mixture. */
+export function headlineFrom(result: ReplayResult): ReplayRow['from'] {
+  const unlimited = result.rows.filter((r) => r.capacityPages === null);
+  return unlimited.some((r) => r.from === 'fills') ? 'fills' : 'demand';
+}
+
+/** What the rows of the summary measure. */
+export function subject(result: ReplayResult): string {
+  return isResidency(result, headlineFrom(result)) ? 'the resident page cache' : 'the pages that programs touched';
+}
+
+/** Savings of one model in the rows that the summary speaks of, largest first. */
 export function savingsOf(result: ReplayResult, model: string): Saving[] {
   const savings: Saving[] = [];
+  const from = headlineFrom(result);
   for (const group of groupsOf(result)) {
+    if (group.from !== from) continue;
     const row = group.rows.get(model);
     const share = savedShare(row);
     if (row && share !== null) savings.push({ group, row, share });
@@ -191,7 +242,7 @@ function strongestPressure(result: ReplayResult, model: string | null): Pressure
 
 function pressureSentence(p: Pressure): string {
   return (
-    `With ${inProse(p.row.memory)} of memory and ${inProse(p.row.policy)}, ${percent(p.row.hitRatio)} of page references hit under ` +
+    `With ${mibText(p.row.capacityPages ?? 0)} MiB of memory and ${inProse(p.row.policy)}, ${percent(p.row.hitRatio)} of page references hit under ` +
     `${p.row.sharing} and ${percent(p.base.hitRatio)} under ${BASELINE} (${p.label}).`
   );
 }
@@ -207,11 +258,11 @@ export function finding(result: ReplayResult): [string, string] {
     const pages = `${mibText(baselinePages(best.row))} -> ${mibText(best.row.residentPages)} MiB`;
     const first =
       savings.length === 1
-        ? `The ${model} model saves ${percent(best.share)} of the resident page cache against ${BASELINE} in ` +
-          `${inProse(best.group.label)}: ${pages}.`
-        : `The ${model} model saves ${shareRange(savings)} of the resident page cache against ${BASELINE} in ` +
+        ? `The ${model} model saves ${percent(best.share)} of ${subject(result)} against ${BASELINE} in ` +
+          `${inProse(best.group.workload)}: ${pages}.`
+        : `The ${model} model saves ${shareRange(savings)} of ${subject(result)} against ${BASELINE} in ` +
           `${plural(savings.length, 'workload')} (median ${percent(median(savings.map((s) => s.share)))}), ` +
-          `most in ${inProse(best.group.label)}: ${pages}.`;
+          `most in ${inProse(best.group.workload)}: ${pages}.`;
     const second =
       truthSentence(result) ??
       (pressure && pressureSentence(pressure)) ??
@@ -239,11 +290,14 @@ export function finding(result: ReplayResult): [string, string] {
   ];
 }
 
-/** Plain meaning of `from`, for the kinds a result holds. */
-export const FROM_MEANING: Readonly<Record<ReplayRow['from'], string>> = {
-  demand: 'what programs asked for (reads, faults, mappings), through the readahead model',
-  fills: 'what the recorded kernel put into its page cache and took out of it',
-};
+/** Plain meaning of `from`, in the words of this result's parameters. */
+export function fromMeaning(result: ReplayResult, from: ReplayRow['from']): string {
+  if (from === 'fills') return 'what the recorded kernel put into its page cache and took out of it';
+  const asked = 'what programs asked for (reads, faults, mappings)';
+  return isResidency(result, from)
+    ? `${asked}, through the readahead model`
+    : `${asked} without readahead: less than any kernel caches, and not compared with one`;
+}
 
 function byKey(_key: string, value: unknown): unknown {
   if (typeof value !== 'object' || value === null || Array.isArray(value)) return value;

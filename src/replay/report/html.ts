@@ -11,9 +11,10 @@ import { altText, CHARTS, type ChartName, chart, name as chartName, PANEL } from
 import {
   BASELINE,
   ceilingShare,
-  FROM_MEANING,
   finding,
+  fromMeaning,
   groupsOf,
+  hitLines,
   limitedRows,
   mib,
   modelsOf,
@@ -120,17 +121,9 @@ function hitRatioTable(result: ReplayResult): string {
   const rows = limitedRows(result);
   if (rows.length === 0) return '';
   const models = modelsOf(result).filter((m) => rows.some((r) => r.sharing === m));
-  const lines = new Map<string, { head: string[]; ratios: Map<string, number> }>();
-  for (const row of rows) {
-    const head = [panelLabel(result, row), row.policy, row.memory];
-    const key = JSON.stringify(head);
-    const line = lines.get(key) ?? { head, ratios: new Map<string, number>() };
-    lines.set(key, line);
-    if (!line.ratios.has(row.sharing)) line.ratios.set(row.sharing, row.hitRatio);
-  }
-  const body = [...lines.values()].map((l) => [
-    ...l.head.map(escape),
-    ...models.map((m) => percent(l.ratios.get(m) ?? null)),
+  const body = hitLines(result).map((l) => [
+    ...[l.label, l.policy, l.memory].map(esc),
+    ...models.map((m) => percent(l.rows.get(m)?.hitRatio ?? null)),
   ]);
   return table(
     'Hit ratio by memory, policy and sharing model',
@@ -193,7 +186,7 @@ export async function toHtml(result: ReplayResult): Promise<string> {
   const policy = `default-src 'none'; base-uri 'none'; form-action 'none'; img-src data:; style-src 'unsafe-inline'; script-src ${hashes.join(' ')}`;
   const figures = (await Promise.all(CHARTS.map((name) => figure(name, result)))).filter((f) => f !== '');
   const froms = (['demand', 'fills'] as const).filter((from) => result.rows.some((r) => r.from === from));
-  const facts = [...froms.map((from) => `from ${from}: ${FROM_MEANING[from]}`), ...parameterLines(result)];
+  const facts = [...froms.map((from) => `from ${from}: ${fromMeaning(result, from)}`), ...parameterLines(result)];
   const list = (items: string[]) => `<ul>\n${items.map((i) => `<li>${esc(i)}</li>`).join('\n')}\n</ul>`;
   const inputs = result.inputs.map((i) => [
     `<span class="path">${esc(i.path)}</span>`,

@@ -1,9 +1,9 @@
 /** The exporters: each reads a `ReplayResult` and nothing else. The heavy ones are loaded when they are used. */
-import { randomBytes } from 'node:crypto';
-import { mkdir, readFile, rename, rm, writeFile } from 'node:fs/promises';
+import { readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { z } from 'zod';
 import { DataError, located } from '../../error.ts';
+import { writeFileAtomic } from '../io/output.ts';
 import { REPLAY_SCHEMA, type ReplayResult } from '../result.ts';
 import type { ChartName } from './charts.ts';
 import { toCsv } from './csv.ts';
@@ -155,22 +155,10 @@ export async function readResult(path: string): Promise<ReplayResult> {
  * @returns the paths written
  */
 export async function writeFiles(dir: string, files: ReadonlyMap<string, string | Uint8Array>): Promise<string[]> {
-  try {
-    await mkdir(dir, { recursive: true });
-  } catch (error) {
-    throw located(dir, error);
-  }
   const written: string[] = [];
   for (const [name, content] of files) {
     const path = join(dir, name);
-    const temporary = join(dir, `.${name}.${process.pid}-${randomBytes(4).toString('hex')}.tmp`);
-    try {
-      await writeFile(temporary, content, { flag: 'wx' });
-      await rename(temporary, path);
-    } catch (error) {
-      await rm(temporary, { force: true });
-      throw located(path, error);
-    }
+    await writeFileAtomic(path, content);
     written.push(path);
   }
   return written;

@@ -1,17 +1,19 @@
 /** A result as plain text for a mailing list: ASCII, at most 72 columns, nothing that needs editing before it is sent. */
-import { PAGE_SIZE, type ReplayResult, type ReplayRow } from '../result.ts';
+import { PAGE_SIZE, type ReplayResult } from '../result.ts';
 import {
   BASELINE,
   ceilingShare,
-  FROM_MEANING,
   finding,
+  fromMeaning,
   type Group,
   groupsOf,
-  limitedRows,
+  type HitLine,
+  headlineModel,
+  hitLines,
+  isResidency,
   MODEL_KEYS,
   mib,
   modelsOf,
-  panelLabel,
   parameterLines,
   savedShare,
   truthChecks,
@@ -74,40 +76,44 @@ function header(label: string, labelWidth: number, columns: Column[]): string[] 
   return lines.map((l) => l.trimEnd()).filter((l) => l !== '');
 }
 
+/** The workloads replayed from one kind of rows. */
 function memoryTable(result: ReplayResult, groups: Group[]): string[] {
-  const both = groups.some((g) => g.from !== groups[0]!.from);
   const models = modelsOf(result).filter((m) => groups.some((g) => g.rows.has(m)));
-  const others = models.filter((m) => m !== BASELINE);
   const cellOf = (group: Group, model: string) => {
     const row = group.rows.get(model);
     if (!row) return '-';
     const resident = size(row.residentPages);
     return model === BASELINE ? resident : `${resident}${share(savedShare(row)).padStart(6)}`;
   };
-  // Four sharing models fit beside the baseline when each gives up the space before its number.
-  const tight = others.length === 4 ? 12 : 14;
+  // Four sharing models fit beside the baseline when each gives up a space before its number.
+  const tight = models.filter((m) => m !== BASELINE).length >= 4;
   const columns: Column[] = models.map((model) => ({
     model,
-    width: groups.reduce((n, g) => Math.max(n, cellOf(g, model).length + 1), model === BASELINE ? 8 : tight),
+    width: groups.reduce(
+      (n, g) => Math.max(n, cellOf(g, model).length + 1),
+      (model === BASELINE ? [10, 7] : [14, 12])[Number(tight)]!,
+    ),
   }));
-  const longest = groups.reduce((n, g) => Math.max(n, text(g.label).length), 'workload'.length);
+  const longest = groups.reduce((n, g) => Math.max(n, text(g.workload).length), 'workload'.length);
   const spare = MAIL_WIDTH - columns.reduce((sum, c) => sum + c.width, 0);
-  const labelWidth = Math.max(16, Math.min(longest + 1, spare, 24));
-  const lines = para(
-    `Resident page cache in MiB and share saved against ${BASELINE}, memory unlimited` +
-      `${both ? '' : `, from ${groups[0]!.from}`}:`,
-  );
+  const labelWidth = Math.max(16, Math.min(longest, spare, 24));
+  const { from } = groups[0]!;
+  const what = isResidency(result, from) ? 'Resident page cache' : 'Pages that programs touched,';
+  const lines = para(`${what} in MiB and share saved against ${BASELINE}, memory unlimited, from ${from}:`);
   for (const picked of chunks(columns, labelWidth)) {
     lines.push('', ...header('workload', labelWidth, picked));
     for (const group of groups) {
       const cells = picked.map(({ model, width }) => cellOf(group, model).padStart(width));
-      lines.push(...named(group.label, labelWidth, cells.join('')));
+      lines.push(...named(group.workload, labelWidth, cells.join('')));
     }
   }
+  return [...lines, ''];
+}
+
+function ceilings(groups: Group[]): string[] {
   const mounts = [...new Set(groups.map((g) => g.mounts))].sort((a, b) => a - b);
-  const ceilings = mounts.map((m) => `${share(ceilingShare(m))} for ${m} mount${m === 1 ? '' : 's'}`);
-  lines.push('', ...para(`Ceiling of any sharing of whole images (1 - 1/mounts): ${ceilings.join(', ')}.`));
-  return lines;
+  const shares = mounts.map((m) => `${share(ceilingShare(m))} for ${m} mount${m === 1 ? '' : 's'}`);
+  return [...para(`Ceiling of any sharing of whole images (1 - 1/mounts): ${shares.join(', ')}.`), ''];
 }
 
 function truthTable(result: ReplayResult): string[] {
@@ -130,34 +136,69 @@ function truthTable(result: ReplayResult): string[] {
   return [...lines, '', ...sources.flatMap((s) => para(`Kernel figures: ${s}`, '', '  ')), ''];
 }
 
+/** More lines than this would bury the rest of a mail. */
+const MOST_HIT_LINES = 30;
+
 function hitRatioTable(result: ReplayResult): string[] {
-  const rows = limitedRows(result);
-  if (rows.length === 0) return [];
-  const models = modelsOf(result).filter((m) => rows.some((r) => r.sharing === m));
-  const columns: Column[] = models.map((model) => ({
-    model,
-    width: Math.max(9, Math.min(text(model).length + 1, 12)),
-  }));
-  const labelWidth = 12;
-  const blocks = new Map<string, { title: string; lines: Map<string, Map<string, ReplayRow>> }>();
-  for (const row of rows) {
-    const title = `${panelLabel(result, row)}, ${row.policy}`;
-    const block = blocks.get(title) ?? { title, lines: new Map() };
-    blocks.set(title, block);
-    const line = block.lines.get(row.memory) ?? new Map<string, ReplayRow>();
-    block.lines.set(row.memory, line);
-    if (!line.has(row.sharing)) line.set(row.sharing, row);
+  const all = hitLines(result);
+  if (all.length === 0) return [];
+  const model = headlineModel(result);
+  if (all.length > MOST_HIT_LINES && model !== null) {
+    const short = widestGaps(all, model);
+    if (short.length > 0) return short;
   }
+  const models = modelsOf(result).filter((m) => all.some((l) => l.rows.has(m)));
+  const columns: Column[] = models.map((m) => ({ model: m, width: Math.max(9, Math.min(text(m).length + 1, 12)) }));
+  const labelWidth = Math.max(
+    12,
+    Math.min(
+      20,
+      all.reduce((n, l) => Math.max(n, text(l.memory).length + 3), 0),
+    ),
+  );
   const out = ['Hit ratio by memory size:'];
   for (const picked of chunks(columns, labelWidth)) {
     out.push('', ...header('memory', labelWidth, picked));
-    for (const { title, lines } of blocks.values()) {
-      out.push(...para(title));
-      for (const [memory, line] of lines) {
-        const cells = picked.map(({ model, width }) => share(line.get(model)?.hitRatio ?? null).padStart(width));
-        out.push(...named(`  ${text(memory)}`, labelWidth, cells.join('')));
-      }
+    let block = '';
+    for (const line of all) {
+      const title = `${line.label}, ${line.policy}`;
+      if (title !== block) out.push(...para(title));
+      block = title;
+      const cells = picked.map(({ model: m, width }) => share(line.rows.get(m)?.hitRatio ?? null).padStart(width));
+      out.push(...named(`  ${text(line.memory)}`, labelWidth, cells.join('')));
     }
+  }
+  return [...out, ''];
+}
+
+/** For each workload and policy the one memory size at which sharing changes most. */
+function widestGaps(all: HitLine[], model: string): string[] {
+  const best = new Map<string, { line: HitLine; own: number; base: number }>();
+  for (const line of all) {
+    const own = line.rows.get(model)?.hitRatio;
+    const base = line.rows.get(BASELINE)?.hitRatio;
+    if (own === undefined || base === undefined) continue;
+    const key = JSON.stringify([line.label, line.policy]);
+    const other = best.get(key);
+    if (!other || own - base > other.own - other.base) best.set(key, { line, own, base });
+  }
+  if (best.size === 0) return [];
+  const room = 24;
+  const memories = [...best.values()].map(({ line }) => text(line.memory));
+  const wide = Math.min(18, memories.reduce((n, m) => Math.max(n, m.length), 6) + 2);
+  const head = `${'policy'.padEnd(10)}${'memory'.padStart(wide)}${BASELINE.padStart(10)}${clip(text(model), 12, '~').padStart(13)}`;
+  const out = para(
+    `Hit ratio at the memory size, of those replayed, where ${model} gains most on ${BASELINE} (${all.length} sizes, ` +
+      'workloads and policies in all):',
+  );
+  out.push('', 'workload'.padEnd(room) + head, '-'.repeat(room + head.length));
+  for (const { line, own, base } of best.values()) {
+    const cells =
+      clip(text(line.policy), 9, '~').padEnd(10) +
+      clip(text(line.memory), wide - 1, '~').padStart(wide) +
+      share(base).padStart(10) +
+      share(own).padStart(13);
+    out.push(...named(line.label, room, cells));
   }
   return [...out, ''];
 }
@@ -171,7 +212,8 @@ function method(result: ReplayResult): string[] {
     ),
   );
   for (const from of ['demand', 'fills'] as const)
-    if (result.rows.some((r) => r.from === from)) lines.push(...para(`from ${from}: ${FROM_MEANING[from]}.`, '', '  '));
+    if (result.rows.some((r) => r.from === from))
+      lines.push(...para(`from ${from}: ${fromMeaning(result, from)}.`, '', '  '));
   lines.push('', 'A cached page is keyed by:');
   for (const model of modelsOf(result)) {
     const key = MODEL_KEYS[model];
@@ -192,7 +234,11 @@ export function toMail(result: ReplayResult): string {
   const title = para(result.title);
   const lines = [...title, '='.repeat(title.reduce((n, l) => Math.max(n, l.length), 1)), ''];
   lines.push(...para(finding(result).join(' ')), '');
-  if (groups.length > 0) lines.push(...memoryTable(result, groups), '');
+  for (const from of ['fills', 'demand'] as const) {
+    const some = groups.filter((g) => g.from === from);
+    if (some.length > 0) lines.push(...memoryTable(result, some));
+  }
+  if (groups.length > 0) lines.push(...ceilings(groups));
   lines.push(...truthTable(result), ...hitRatioTable(result), ...method(result), '');
   lines.push('Inputs (sha256)', '---------------');
   for (const input of result.inputs)

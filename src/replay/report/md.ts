@@ -2,13 +2,13 @@
 import type { ReplayResult, ReplayRow } from '../result.ts';
 import {
   BASELINE,
-  FROM_MEANING,
   finding,
+  fromMeaning,
   groupsOf,
+  hitLines,
   limitedRows,
   mib,
   modelsOf,
-  panelLabel,
   parameterLines,
   savedShare,
 } from './facts.ts';
@@ -67,17 +67,9 @@ function hitRatioTable(result: ReplayResult): string[] {
   const rows = limitedRows(result);
   if (rows.length === 0) return [];
   const models = modelsOf(result).filter((m) => rows.some((r) => r.sharing === m));
-  const lines = new Map<string, { head: string[]; ratios: Map<string, number> }>();
-  for (const row of rows) {
-    const head = [panelLabel(result, row), row.policy, row.memory];
-    const key = JSON.stringify(head);
-    const line = lines.get(key) ?? { head, ratios: new Map<string, number>() };
-    lines.set(key, line);
-    if (!line.ratios.has(row.sharing)) line.ratios.set(row.sharing, row.hitRatio);
-  }
-  const body = [...lines.values()].map((l) => [
-    ...l.head.map(plain),
-    ...models.map((m) => percent(l.ratios.get(m) ?? null)),
+  const body = hitLines(result).map((l) => [
+    ...[l.label, l.policy, l.memory].map(plain),
+    ...models.map((m) => percent(l.rows.get(m)?.hitRatio ?? null)),
   ]);
   return ['## Hit ratio', '', table(['workload', 'policy', 'memory', ...models.map(plain)], body, 2), ''];
 }
@@ -87,7 +79,7 @@ export function toMarkdown(result: ReplayResult): string {
   lines.push(...memoryTable(result), ...hitRatioTable(result));
   if (result.notes.length > 0) lines.push('## Notes', '', ...result.notes.map((n) => `- ${plain(n)}`), '');
   const froms = (['demand', 'fills'] as const).filter((from) => result.rows.some((r) => r.from === from));
-  lines.push('## Parameters', '', ...froms.map((from) => `- from ${from}: ${FROM_MEANING[from]}`));
+  lines.push('## Parameters', '', ...froms.map((from) => `- from ${from}: ${fromMeaning(result, from)}`));
   lines.push(...parameterLines(result).map((p) => `- ${plain(p)}`), '');
   const inputs = result.inputs.map((i) => `- ${i.kind} ${code(i.path)}<br>sha256 ${code(i.sha256)}`);
   lines.push('## Inputs', '', ...(inputs.length > 0 ? inputs : ['none']), '');

@@ -6,6 +6,7 @@ import {
   type Group,
   groupsOf,
   headlineModel,
+  hitLines,
   limitedRows,
   mib,
   modelsOf,
@@ -171,15 +172,10 @@ export function hitRatioTable(result: ReplayResult, options: TableOptions = {}):
   if (rows.length === 0) return null;
   const paint = painter(options.color ?? false);
   const models = modelsOf(result).filter((m) => rows.some((r) => r.sharing === m));
-  const lines = new Map<string, { cells: string[]; ratios: Map<string, number> }>();
-  for (const row of rows) {
-    const cells = [panelLabel(result, row), row.policy, row.memory].map(clean);
-    const key = JSON.stringify(cells);
-    const line = lines.get(key) ?? { cells, ratios: new Map<string, number>() };
-    lines.set(key, line);
-    if (!line.ratios.has(row.sharing)) line.ratios.set(row.sharing, row.hitRatio);
-  }
-  const all = [...lines.values()];
+  const all = hitLines(result).map(({ label, policy, memory, rows: some }) => ({
+    cells: [label, policy, memory].map(clean),
+    ratios: new Map([...some].map(([model, row]) => [model, row.hitRatio])),
+  }));
   const widest = (i: number, most: number, least: number) =>
     Math.min(
       most,
@@ -191,7 +187,7 @@ export function hitRatioTable(result: ReplayResult, options: TableOptions = {}):
       26,
     ),
     { head: 'policy', width: widest(1, 14, 6), align: 'left' },
-    { head: 'memory', width: widest(2, 12, 6), align: 'right' },
+    { head: 'memory', width: widest(2, 16, 6), align: 'right' },
   ];
   const extra: Column[] = models.map((m) => {
     const width = Math.max(7, Math.min(clean(m).length, 11));

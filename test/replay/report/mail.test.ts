@@ -1,6 +1,6 @@
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
-import { finding } from '../../../src/replay/report/facts.ts';
+import { finding, truthChecks } from '../../../src/replay/report/facts.ts';
 import { toMail } from '../../../src/replay/report/mail.ts';
 import { hostileResult, realisticResult, smallResult } from './fixture.ts';
 
@@ -71,6 +71,40 @@ describe('a mail', () => {
     );
   });
 
+  it('speaks of fills alone where there is demand too, and holds a kernel against demand only through readahead', () => {
+    const result = realisticResult();
+    // A tenth of the pages, as if readahead had brought in the rest.
+    const touched = result.rows
+      .filter((r) => r.capacityPages === null)
+      .map((r) => ({
+        ...r,
+        from: 'demand' as const,
+        residentPages: Math.round(r.residentPages / 10),
+        bytesSavedVsPerInode: r.sharing === 'per-inode' ? 0 : 4096,
+      }));
+    const rows = [...result.rows, ...touched];
+    const without = { ...result, rows, parameters: { ...result.parameters, readahead: 'none' } };
+    expect(finding(without).map((s) => s.replace(', fills', ''))).toEqual(finding(result));
+    expect(truthChecks(without).map((c) => c.group.from)).toEqual(Array(5).fill('fills'));
+    const through = { ...result, rows, parameters: { ...result.parameters, readahead: 'linux' } };
+    expect(truthChecks(through).filter((c) => c.group.from === 'demand')).toHaveLength(5);
+    expect(finding(through)[1]).toContain('off by at most 90.0');
+    const alone = finding({ ...without, rows: touched });
+    expect(alone[0]).toContain('of the pages that programs touched against per-inode');
+    expect(alone.join(' ')).not.toContain('kernel the model');
+    for (const some of [without, through, { ...without, rows: touched }]) expectMail(toMail(some));
+  });
+
+  it('shortens a long hit ratio table to the sizes that matter', () => {
+    const result = realisticResult();
+    const policies = ['lru', 'sieve', 'fifo', 'clock'];
+    const rows = policies.flatMap((policy) => result.rows.map((r) => ({ ...r, policy })));
+    const text = toMail({ ...result, rows });
+    expectMail(text);
+    // Three workloads, four policies: one line each.
+    expect(text.match(/^(?:redis|nginx|postgres) a1\+b1\+a2 +(?:lru|sieve|fifo|clock) /gm)).toHaveLength(12);
+  });
+
   it('has a finding of two sentences whatever rows there are', () => {
     const result = realisticResult();
     const { truth: _, ...untrue } = result;
@@ -110,10 +144,9 @@ describe('a mail', () => {
       Resident page cache in MiB and share saved against per-inode, memory
       unlimited, from fills:
 
-                          per-
-      workload           inode   fingerprint
-      --------------------------------------
-      redis a1+b1         28.6    21.8 23.8%
+      workload         per-inode   fingerprint
+      ----------------------------------------
+      redis a1+b1           28.6    21.8 23.8%
 
       Ceiling of any sharing of whole images (1 - 1/mounts): 50.0% for 2
       mounts.
