@@ -12,7 +12,15 @@ export function program(): Command {
     .description('Replays recorded file accesses of containers against page-cache designs, over real EROFS images.')
     .version(VERSION)
     .option('--debug', 'print the stack of an error')
-    .configureOutput({ outputError: (text, write) => write(`foliolab: ${text.replace(/^error: /, '')}`) })
+    .configureOutput({
+      outputError: (text, write) =>
+        write(
+          `foliolab: ${text
+            .replace(/^error: /, '')
+            .trim()
+            .replaceAll(/\s*\n\s*/g, ' ')}\n`,
+        ),
+    })
     .showHelpAfterError(false);
   for (const verb of [demoCommand(), imageCommand(), indexCommand(), replayCommand(), reportCommand()]) {
     verb.copyInheritedSettings(command);
