@@ -96,6 +96,9 @@ export function limitedRows(result: ReplayResult): ReplayRow[] {
 
 /** One workload, policy and memory size, with a row per sharing model. */
 export interface HitLine {
+  workload: string;
+  from: ReplayRow['from'];
+  /** As {@link Group.label}. */
   label: string;
   policy: string;
   /** As asked for; a share of the footprint also in MiB, when it is the same for all models. */
@@ -110,7 +113,7 @@ export function hitLines(result: ReplayResult): HitLine[] {
     const key = JSON.stringify([label, row.policy, row.memory]);
     let line = lines.get(key);
     if (!line) {
-      line = { label, policy: row.policy, memory: row.memory, rows: new Map() };
+      line = { workload: row.workload, from: row.from, label, policy: row.policy, memory: row.memory, rows: new Map() };
       lines.set(key, line);
     }
     if (!line.rows.has(row.sharing)) line.rows.set(row.sharing, row);
@@ -194,15 +197,21 @@ export function truthChecks(result: ReplayResult): TruthCheck[] {
 }
 
 function truthSentence(result: ReplayResult): string | null {
-  const checks = truthChecks(result).filter((c) => c.difference !== null);
+  const known = truthChecks(result).filter((c) => c.difference !== null);
+  // A kernel that shared tests the model; one that did not only tests the recording.
+  const shared = known.filter((c) => c.truth.sharing !== BASELINE);
+  const checks = shared.length > 0 ? shared : known;
   if (checks.length === 0) return null;
   const worst = checks.reduce((a, b) => (Math.abs(b.difference!) > Math.abs(a.difference!) ? b : a));
-  const where = `${inProse(worst.group.label)}, ${inProse(worst.truth.sharing)}`;
+  const designs = [...new Set(checks.map((c) => inProse(c.truth.sharing)))].join(', ');
+  const where = inProse(worst.group.label);
   const pages = `${worst.modelPages} pages against the kernel's ${worst.truth.residentPages}`;
-  if (checks.length === 1) return `The real kernel was measured once (${where}): the model has ${pages}.`;
-  if (worst.difference === 0) return `The model equals the real kernel in all ${checks.length} measurements.`;
+  if (checks.length === 1)
+    return `A real kernel under ${designs} was measured once (${where}): the model has ${pages}.`;
+  if (worst.difference === 0)
+    return `The model equals the real kernel under ${designs} in all ${checks.length} measurements.`;
   return (
-    `Against ${checks.length} measurements of the real kernel the model is off by at most ` +
+    `Against ${checks.length} measurements of a real kernel under ${designs} the model is off by at most ` +
     `${percent(Math.abs(worst.difference!), 2)} (${where}: ${pages}).`
   );
 }

@@ -119,9 +119,14 @@ function ceilings(groups: Group[]): string[] {
 function truthTable(result: ReplayResult): string[] {
   const checks = truthChecks(result);
   if (checks.length === 0) return [];
+  const alike = checks.every((c) => c.group.from === checks[0]!.group.from);
   const room = 25;
   const head = `${'design'.padStart(15)}${'kernel'.padStart(10)}${'model'.padStart(10)}${'off by'.padStart(9)}`;
-  const lines = ['Against the real kernel, pages:', '', 'workload'.padEnd(room) + head];
+  const lines = [
+    `Against the real kernel, pages${alike ? `, from ${checks[0]!.group.from}` : ''}:`,
+    '',
+    'workload'.padEnd(room) + head,
+  ];
   lines.push('-'.repeat(room + head.length));
   for (const { group, truth, modelPages, difference } of checks) {
     const cells = [
@@ -130,7 +135,7 @@ function truthTable(result: ReplayResult): string[] {
       String(modelPages ?? '-').padStart(10),
       (difference === null ? '-' : percent(difference, 2)).padStart(9),
     ];
-    lines.push(...named(group.label, room, cells.join('')));
+    lines.push(...named(alike ? group.workload : group.label, room, cells.join('')));
   }
   const sources = [...new Set(checks.map((c) => c.truth.source))];
   return [...lines, '', ...sources.flatMap((s) => para(`Kernel figures: ${s}`, '', '  ')), ''];
@@ -183,13 +188,15 @@ function widestGaps(all: HitLine[], model: string): string[] {
     if (!other || own - base > other.own - other.base) best.set(key, { line, own, base });
   }
   if (best.size === 0) return [];
-  const room = 24;
+  const from = all[0]!.from;
+  const alike = all.every((l) => l.from === from);
   const memories = [...best.values()].map(({ line }) => text(line.memory));
   const wide = Math.min(18, memories.reduce((n, m) => Math.max(n, m.length), 6) + 2);
-  const head = `${'policy'.padEnd(10)}${'memory'.padStart(wide)}${BASELINE.padStart(10)}${clip(text(model), 12, '~').padStart(13)}`;
+  const head = `${'policy'.padEnd(10)}${'memory'.padStart(wide)}${BASELINE.padStart(10)}${clip(text(model), 11, '~').padStart(12)}`;
+  const room = MAIL_WIDTH - head.length;
   const out = para(
-    `Hit ratio at the memory size, of those replayed, where ${model} gains most on ${BASELINE} (${all.length} sizes, ` +
-      'workloads and policies in all):',
+    `Hit ratio at the one memory size where ${model} gains most on ${BASELINE}, of all that were replayed` +
+      `${alike ? `, from ${from}` : ''}:`,
   );
   out.push('', 'workload'.padEnd(room) + head, '-'.repeat(room + head.length));
   for (const { line, own, base } of best.values()) {
@@ -197,8 +204,8 @@ function widestGaps(all: HitLine[], model: string): string[] {
       clip(text(line.policy), 9, '~').padEnd(10) +
       clip(text(line.memory), wide - 1, '~').padStart(wide) +
       share(base).padStart(10) +
-      share(own).padStart(13);
-    out.push(...named(line.label, room, cells));
+      share(own).padStart(12);
+    out.push(...named(alike ? line.workload : line.label, room, cells));
   }
   return [...out, ''];
 }
