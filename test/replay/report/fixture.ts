@@ -1,6 +1,7 @@
 /**
- * A result as a replay would make it. The pages of per-inode, fingerprint and page-content and of the merged image are those
- * recorded on Linux 6.18.44 (five services, a pair and a trio of containers); series, memory sizes and containers are made up.
+ * A result as a replay would make it, not one that a replay made. The pages of per-inode, fingerprint and page-content and of the
+ * merged image are those recorded on Linux 6.18.44 (five services, a pair and a trio of containers). Made up: hardlink (set equal to
+ * fingerprint), physical-index (set equal to per-inode), every series, hit ratio and container.
  */
 import { type ContainerRow, REPLAY_SCHEMA, type ReplayResult, type ReplayRow } from '../../../src/replay/result.ts';
 
