@@ -1,5 +1,5 @@
 import { Command } from 'commander';
-import { toTable, wantsColor } from '../replay/report/table.ts';
+import { finding, headlineTable, wantsColor } from '../replay/report/index.ts';
 import { decodeBundledImage, runDemo } from '../studies/demo.ts';
 import { writeReports } from './replay.ts';
 
@@ -17,7 +17,10 @@ export function demoCommand(): Command {
       progress('drawing …');
       const files = await writeReports(output, result);
       progress('');
-      process.stdout.write(toTable(result, { color: wantsColor(process.stdout) }));
+      process.stdout.write(`${headlineTable(result, { color: wantsColor(process.stdout) })}\n\n`);
+      process.stdout.write(
+        `${finding(result).join('\n')}\nHit ratios under limited memory and who is charged: see the reports.\n`,
+      );
       process.stdout.write(
         `\nDecoded ${decoded.path} on the spot: ${decoded.files} files, ${decoded.bytes} bytes, each as sha256sum saw it.\n`,
       );

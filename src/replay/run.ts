@@ -2,6 +2,7 @@ import { UsageError } from '../error.ts';
 import { parsePolicy } from '../policies/index.ts';
 import { VERSION } from '../version.ts';
 import type { CellInput, CellResult } from './cell.ts';
+import { type Note, noteSentences } from './notes.ts';
 import { runCells } from './pool.ts';
 import { discardLog } from './reference-log.ts';
 import { loadReferences, type ReferenceOptions, type ReferenceSet, type TraceBinding } from './references.ts';
@@ -34,7 +35,7 @@ export interface ReplayOptions extends GridOptions, ReferenceOptions {
 /** Rows and notes of one replay; the command line adds inputs and the command. */
 export interface Replayed {
   rows: ReplayRow[];
-  notes: string[];
+  notes: Note[];
   /** every effective parameter of the models and policies */
   models: { name: string; params: Readonly<Record<string, string | number>> }[];
   policies: { name: string; params: Readonly<Record<string, number>> }[];
@@ -72,12 +73,13 @@ export async function replaySet(set: ReferenceSet, options: GridOptions): Promis
   const { warmup, seed } = options;
   try {
     const { models, policies, memories } = checkGrid(from, options);
-    const notes = [...notesOnRows(set, options)];
+    const notes = notesOnRows(set, options.workload);
     const identified = models.map((model) => ({ model, pages: model.identify(set) }));
     const baseline =
       identified.find(({ model }) => model.name === 'per-inode')?.pages ??
       perInode.create('per-inode', {}, { fingerprints: 'auto' }).identify(set);
-    for (const { pages } of identified) for (const note of pages.notes) if (!notes.includes(note)) notes.push(note);
+    for (const { pages } of identified)
+      notes.push(...pages.notes.map((note) => ({ ...note, workload: options.workload })));
     const sizes = memories.map(([text, memory]) => ({ text, capacity: capacityPages(memory, baseline.count) }));
 
     const cellOf = (pages: PageIds, policy: string, capacity: number | null): CellInput => ({
@@ -141,7 +143,7 @@ export function resultOf(
   command: string,
   inputs: readonly ReplayInput[],
   parameters: Record<string, unknown>,
-  parts: readonly { rows: ReplayRow[]; notes: string[] }[],
+  parts: readonly { rows: ReplayRow[]; notes: Note[] }[],
 ): ReplayResult {
   return {
     schema: REPLAY_SCHEMA,
@@ -150,7 +152,7 @@ export function resultOf(
     versions: { foliolab: VERSION, node: process.versions.node },
     inputs: [...inputs],
     parameters,
-    notes: [...new Set(parts.flatMap((part) => part.notes))],
+    notes: noteSentences(parts.flatMap((part) => part.notes)),
     rows: parts.flatMap((part) => part.rows),
   };
 }
@@ -200,18 +202,19 @@ function rowOf(
   };
 }
 
-function* notesOnRows(set: ReferenceSet, options: GridOptions): Generator<string> {
-  const { skipped } = set;
-  const where = options.workload;
-  if (set.from === 'demand')
-    yield 'demand: only the pages that programs touched, without readahead or fault-around: a lower bound of what a kernel caches';
-  if (skipped.unknownTouch > 0)
-    yield `${where}: ${skipped.unknownTouch} mapped windows whose touched page is unknown count as no reference`;
-  if (skipped.pastEnd > 0) yield `${where}: ${skipped.pastEnd} faults past the end of their file were left out`;
-  if (skipped.directoryPages > 0)
-    yield `${where}: ${skipped.directoryPages} directory pages are not in the figures, which count regular files`;
-  if (skipped.managedPages > 0)
-    yield `${where}: ${skipped.managedPages} pages of managed cache or metadata are not in the figures`;
-  if (skipped.otherPages > 0)
-    yield `${where}: ${skipped.otherPages} pages of symlinks and special files are not in the figures`;
+function notesOnRows({ from, skipped }: ReferenceSet, workload: string): Note[] {
+  const notes: Note[] = [];
+  if (from === 'demand')
+    notes.push({
+      text: 'demand: only the pages that programs touched, without readahead or fault-around: a lower bound of what a kernel caches',
+    });
+  const counts: [number, string][] = [
+    [skipped.unknownTouch, `mapped windows whose touched page is unknown, counted as no reference`],
+    [skipped.pastEnd, 'faults past the end of their file, left out'],
+    [skipped.directoryPages, 'directory pages, not in the figures, which count regular files'],
+    [skipped.managedPages, 'pages of managed cache or metadata, not in the figures'],
+    [skipped.otherPages, 'pages of symlinks and special files, not in the figures'],
+  ];
+  for (const [count, text] of counts) if (count > 0) notes.push({ text, count, workload });
+  return notes;
 }

@@ -1,4 +1,5 @@
 import type { ImageIndex } from '../image-index/image-index.ts';
+import type { Note } from '../notes.ts';
 import type { Mapping, ReferenceSet, Superblock } from '../references.ts';
 import { assignByFile } from './assign.ts';
 import type { ModelContext, ModelEntry, PageIds, SharingModel } from './model.ts';
@@ -85,30 +86,19 @@ function addressSpaceOperations(mapping: Mapping, superblock: Superblock): strin
 function notesOf(
   images: Record<'xattr' | 'computed' | 'none' | 'unknownLayout', Set<ImageIndex>>,
   refused: { size: number; operations: number },
-): string[] {
-  const names = (set: Set<ImageIndex>): string =>
-    [...new Set([...set].map((image) => image.header.image.name))].sort().join(', ');
-  const notes: string[] = [];
-  if (images.xattr.size > 0) notes.push(`fingerprint: read from the xattrs of ${names(images.xattr)}`);
-  if (images.computed.size > 0)
-    notes.push(
-      `fingerprint: computed from the content, as mkfs.erofs --xattr-inode-digest would, for ${names(images.computed)}`,
-    );
-  if (images.none.size > 0)
-    notes.push(`fingerprint: ${names(images.none)} has none, so inode_share is silently off there`);
-  if (images.unknownLayout.size > 0)
-    notes.push(
-      `fingerprint: data layouts of ${names(images.unknownLayout)} are unknown (indexed from a manifest): taken as uncompressed`,
-    );
-  if (refused.size > 0)
-    notes.push(
-      `fingerprint: ${refused.size} files kept a cache of their own, their size differs from the shared inode's`,
-    );
-  if (refused.operations > 0)
-    notes.push(
-      `fingerprint: ${refused.operations} files kept a cache of their own, their address-space operations differ from the shared inode's`,
-    );
-  return notes;
+): Note[] {
+  const about = (set: Set<ImageIndex>, text: string): Note[] =>
+    set.size === 0 ? [] : [{ text: `fingerprint: ${text}`, images: [...set].map((image) => image.header.image.name) }];
+  const files = (count: number, why: string): Note[] =>
+    count === 0 ? [] : [{ text: `fingerprint: files that kept a cache of their own, as ${why}`, count }];
+  return [
+    ...about(images.xattr, 'read from the xattrs'),
+    ...about(images.computed, 'computed from the content, as mkfs.erofs --xattr-inode-digest would'),
+    ...about(images.none, 'there is none, so inode_share is silently off'),
+    ...about(images.unknownLayout, 'data layouts are unknown (indexed from a manifest) and taken as uncompressed'),
+    ...files(refused.size, "their size differs from the shared inode's"),
+    ...files(refused.operations, "their address-space operations differ from the shared inode's"),
+  ];
 }
 
 export const fingerprint: ModelEntry = {

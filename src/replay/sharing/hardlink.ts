@@ -38,11 +38,9 @@ class Hardlink implements SharingModel {
       const o = mapping.ordinal;
       return `${key} ${c.mode[o]} ${c.uid[o]} ${c.gid[o]} ${c.mtimeSec[o]} ${c.mtimeNsec[o]} ${image.xattrsKey(o)}`;
     });
-    const notes = [...unknown].map(
-      (image) =>
-        `hardlink: mtime and xattrs of ${image.header.image.name} are unknown (indexed from a manifest) and taken as equal`,
-    );
-    return { ...ids, notes };
+    const images = [...unknown].map((image) => image.header.image.name);
+    const text = 'hardlink: mtime and xattrs are unknown (indexed from a manifest) and taken as equal';
+    return { ...ids, notes: images.length > 0 ? [{ text, images }] : [] };
   }
 }
 

@@ -1,3 +1,4 @@
+import type { Note } from '../notes.ts';
 import type { ReferenceSet } from '../references.ts';
 
 /** No identity: the logical page was never referenced. */
@@ -10,7 +11,7 @@ export interface PageIds {
   /** number of dense ids: the footprint in pages */
   count: number;
   /** What a reader must know about how the identities came about. */
-  notes: string[];
+  notes: Note[];
 }
 
 /** A page-cache design, as far as it decides which accesses meet in one cached page. */

@@ -1,5 +1,6 @@
 import { DataError, UsageError } from '../../error.ts';
 import { EXTENT_COMPRESSED, EXTENT_HOLE, type ImageIndex } from '../image-index/image-index.ts';
+import type { Note } from '../notes.ts';
 import type { Mapping, ReferenceSet } from '../references.ts';
 import { parseBytes } from '../sizes.ts';
 import { assignByFile, assignByPage } from './assign.ts';
@@ -120,10 +121,13 @@ function assignByAddress(set: ReferenceSet): PageIds {
     if (count > 1) unaligned++;
     key[0] = id;
   });
-  const notes: string[] = [];
+  const notes: Note[] = [];
   if (unaligned > 0)
-    notes.push(`physical-index: ${unaligned} pages span more than one extent and are identified by the sequence`);
-  if (holes > 0) notes.push(`physical-index: ${holes} pages are holes and stay with their inode`);
+    notes.push({
+      text: 'physical-index: pages that span several extents are identified by their sequence',
+      count: unaligned,
+    });
+  if (holes > 0) notes.push({ text: 'physical-index: pages that are holes stay with their inode', count: holes });
   return { ...ids, notes };
 }
 
