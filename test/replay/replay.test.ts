@@ -194,6 +194,26 @@ it('usage counts distinct pages a container, and those another uses too', () => 
   expect([...sharedPages]).toEqual([1, 1, 0]);
 });
 
+it('usage agrees with sets on random runs over many pieces of the bitmap', () => {
+  const rows = fc.array(fc.tuple(fc.nat(20_000), fc.integer({ min: 1, max: 300 }), fc.nat(CONTAINERS - 1)), {
+    maxLength: 40,
+  });
+  fc.assert(
+    fc.property(rows, (log) => {
+      const pages = 20_301;
+      const ids = Uint32Array.from({ length: pages }, (_, page) => (page * 7919) % 10_000);
+      const { usedPages, sharedPages } = usageByContainer(cell(log as Row[]).log, ids, 10_000, CONTAINERS);
+      const sets = Array.from({ length: CONTAINERS }, () => new Set<number>());
+      for (const [page, count, who] of log) for (let p = page; p < page + count; p++) sets[who]!.add(ids[p]!);
+      expect([...usedPages]).toEqual(sets.map((set) => set.size));
+      expect([...sharedPages]).toEqual(
+        sets.map((set, who) => [...set].filter((id) => sets.some((other, at) => at !== who && other.has(id))).length),
+      );
+    }),
+    { seed: 8, numRuns: 100 },
+  );
+});
+
 describe('the residency series', () => {
   it('begins at 0, ends at the end and never leaves the true curve on its grid', () => {
     const rows = Array.from({ length: 1000 }, (_, i): Row => [(i * 7) % 16, 1, 0]);
