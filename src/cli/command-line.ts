@@ -1,6 +1,6 @@
 /** The command line as it can be pasted into a shell. */
 export function commandLine(args: readonly string[] = process.argv.slice(2)): string {
-  return ['foliolab', ...args.map(quote)].join(' ');
+  return ['npx foliolab', ...args.map(quote)].join(' ');
 }
 
 function quote(word: string): string {

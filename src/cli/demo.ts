@@ -1,7 +1,8 @@
 import { Command } from 'commander';
 import { finding, headlineTable, wantsColor } from '../replay/report/index.ts';
 import { decodeBundledImage, runDemo } from '../studies/demo.ts';
-import { writeReports } from './replay.ts';
+import { commandLine } from './command-line.ts';
+import { checkFolder, writeReports } from './replay.ts';
 
 /** `demo`: the main job on bundled real data. */
 export function demoCommand(): Command {
@@ -11,15 +12,16 @@ export function demoCommand(): Command {
     )
     .option('-o, --output <dir>', 'where the reports go', 'results/demo')
     .action(async ({ output }: { output: string }) => {
+      await checkFolder(output);
       const progress = progressLine();
       const decoded = await decodeBundledImage();
-      const result = await runDemo('foliolab demo', (service) => progress(`replaying ${service} …`));
+      const result = await runDemo(commandLine(), (service) => progress(`replaying ${service} …`));
       progress('drawing …');
       const files = await writeReports(output, result);
       progress('');
       process.stdout.write(`${headlineTable(result, { color: wantsColor(process.stdout) })}\n\n`);
       process.stdout.write(
-        `${finding(result).join('\n')}\nHit ratios under limited memory and who is charged: see the reports.\n`,
+        `${finding(result).join('\n')}\nHit ratios under limited memory, who is charged, and the notes (why a cell is empty, what is left out): report.html.\n`,
       );
       process.stdout.write(
         `\nDecoded ${decoded.path} on the spot: ${decoded.files} files, ${decoded.bytes} bytes, each as sha256sum saw it.\n`,

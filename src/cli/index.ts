@@ -7,6 +7,7 @@ import { writeFileAtomic } from '../replay/io/output.ts';
 
 interface IndexFlags {
   output: string;
+  device?: string[];
   manifest?: string;
   pages?: string;
   elf?: string;
@@ -21,6 +22,7 @@ export function indexCommand(): Command {
     .description('make an index: what replay needs of an image, without the image')
     .argument('[image]', 'EROFS image')
     .requiredOption('-o, --output <file>', 'where the index goes')
+    .option('--device <blob...>', "the image's extra devices, in slot order")
     .option('--manifest <file>', 'make it from a manifest (TSV) instead of an image; layout is then unknown')
     .option('--pages <file>', 'page digests that go with --manifest')
     .option('--elf <file>', 'ELF segments (TSV) that go with --manifest')
@@ -40,7 +42,7 @@ export function indexCommand(): Command {
 function pack(image: string | undefined, flags: IndexFlags): Promise<Buffer> {
   if (image !== undefined) {
     if (flags.manifest !== undefined) throw new UsageError('index takes an image or --manifest, not both');
-    return packImage(image);
+    return packImage(image, flags.device);
   }
   if (flags.manifest === undefined) throw new UsageError('index needs an image, or --manifest with --pages');
   if (flags.pages === undefined) throw new UsageError('--manifest needs --pages');

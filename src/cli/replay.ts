@@ -1,10 +1,13 @@
-import { basename } from 'node:path';
+import { stat } from 'node:fs/promises';
+import { basename, dirname, resolve } from 'node:path';
 import { Command, Option } from 'commander';
 import { UsageError } from '../error.ts';
 import { Bindings, keyValues } from '../replay/binding.ts';
 import { DOMAIN_MODES, readDomains } from '../replay/domains.ts';
 import { BACKINGS, type Backing, MOUNT_MODES, type MountMode } from '../replay/references.ts';
 import { type Exporter, exporters, toCsv, toJson, toTable, wantsColor, writeFiles } from '../replay/report/index.ts';
+import { TABLE_WIDTH } from '../replay/report/table.ts';
+import { wrap } from '../replay/report/text.ts';
 import type { ReplayResult } from '../replay/result.ts';
 import { replay, resultOf } from '../replay/run.ts';
 import { sharingModels } from '../replay/sharing/index.ts';
@@ -15,7 +18,7 @@ const READAHEAD = ['linux', 'none', 'recorded'] as const;
 export interface ReplayFlags {
   trace: string[];
   mount?: string[];
-  sharing: string;
+  sharing?: string;
   policy: string;
   memory: string;
   from: 'demand' | 'fills';
@@ -43,11 +46,7 @@ export function replayCommand(): Command {
       '--mount <id=image...>',
       "binds a trace's mount id to an image or its index; N:id for the Nth of several traces",
     )
-    .option(
-      '--sharing <models>',
-      'comma-separated; parameters as hardlink:match=content',
-      Object.keys(sharingModels).join(','),
-    )
+    .option('--sharing <models>', 'comma-separated; parameters as hardlink:match=content')
     .option('--policy <policies>', 'comma-separated eviction policies; parameters as clock:bits=2', 'lru')
     .option(
       '--memory <sizes>',
@@ -87,6 +86,7 @@ export function replayCommand(): Command {
     .option('--csv', 'print the rows as CSV')
     .option('-o, --output <dir>', 'also write report.html, report.txt, results.json, results.csv and charts there')
     .action(async (flags: ReplayFlags) => {
+      if (flags.output !== undefined) await checkFolder(flags.output);
       if (flags.json && flags.csv) throw new UsageError('--json and --csv exclude each other');
       const result = await runReplay(flags, commandLine());
       if (flags.output !== undefined)
@@ -112,13 +112,14 @@ export async function runReplay(flags: ReplayFlags, command: string): Promise<Re
     mounts: keyValues('--mount', flags.mount ?? []),
     backings,
   });
-  const workload =
-    flags.name ?? flags.trace.map((path) => basename(path).replace(/\.csv(\.zst|\.gz)?$/, '')).join(' + ');
+  const workload = flags.name ?? workloadName(flags.trace);
   const workers = flags.workers === undefined ? undefined : whole('--workers', flags.workers, 1);
   const options = {
     workload,
     from: flags.from,
-    sharing: list('--sharing', flags.sharing),
+    sharing: flags.sharing === undefined ? Object.keys(sharingModels) : list('--sharing', flags.sharing),
+    // Models that nobody named are left out where an image has not what they need.
+    lenient: flags.sharing === undefined,
     policies: list('--policy', flags.policy),
     memory: list('--memory', flags.memory),
     mounts: flags.mounts,
@@ -133,7 +134,8 @@ export async function runReplay(flags: ReplayFlags, command: string): Promise<Re
     domainOf: domains.domainOf,
     ...(workers === undefined ? {} : { workers }),
   });
-  const { workload: _, ...effective } = options;
+  for (const sentence of bindings.unknownIds()) process.stderr.write(`foliolab: warning: ${sentence}\n`);
+  const { workload: _, lenient: __, ...effective } = options;
   const parameters = {
     ...effective,
     sharing: replayed.models,
@@ -146,6 +148,22 @@ export async function runReplay(flags: ReplayFlags, command: string): Promise<Re
   return resultOf(`Page-cache sharing: ${workload}`, command, [...bindings.inputs(), ...domains.inputs], parameters, [
     replayed,
   ]);
+}
+
+/** The traces' file names, or their folders' where those say nothing; whole paths where that does not tell them apart. */
+function workloadName(traces: readonly string[]): string {
+  const nameOf = (path: string): string => {
+    const name = basename(path).replace(/\.csv(\.zst|\.gz)?$/, '');
+    return ['run', 'events', 'trace'].includes(name) ? basename(dirname(resolve(path))) : name;
+  };
+  const names = traces.map(nameOf);
+  return (new Set(names).size === names.length ? names : traces).join(' + ');
+}
+
+/** Finds before a long replay what would keep its reports from being written. @throws UsageError when it is a file */
+export async function checkFolder(path: string): Promise<void> {
+  const target = await stat(path).catch(() => null);
+  if (target !== null && !target.isDirectory()) throw new UsageError(`-o ${path} is a file, not a folder`);
 }
 
 /** Writes every report of a result into a folder. @returns the files, in the order of their names */
@@ -165,7 +183,8 @@ async function allReports(result: ReplayResult): Promise<Map<string, string | Ui
 function print(result: ReplayResult, flags: ReplayFlags): string {
   if (flags.json) return toJson(result);
   if (flags.csv) return toCsv(result);
-  return toTable(result, { color: wantsColor(process.stdout) });
+  const notes = result.notes.flatMap((note) => wrap(note, TABLE_WIDTH, '  - ', '    '));
+  return `${toTable(result, { color: wantsColor(process.stdout) })}${notes.length > 0 ? `\nNotes:\n${notes.join('\n')}\n` : ''}`;
 }
 
 function backingsOf(texts: readonly string[]): Map<string, Backing> {

@@ -20,11 +20,31 @@ export class Bindings {
   readonly traces: readonly TraceBinding[];
   readonly #images: ImageShelf;
   readonly #opened: CsvTrace[];
+  readonly #bound: BoundTrace[];
+  readonly #options: BindingOptions;
 
   private constructor(opened: CsvTrace[], images: ImageShelf, options: BindingOptions) {
     this.#opened = opened;
     this.#images = images;
-    this.traces = opened.map((trace, at) => new BoundTrace(trace, at, images, options));
+    this.#options = options;
+    this.#bound = opened.map((trace, at) => new BoundTrace(trace, at, images, options));
+    this.traces = this.#bound;
+  }
+
+  /** Ids of --mount and --backing that no trace knows, sentences for the user; complete once the traces have been read. */
+  unknownIds(): string[] {
+    const seen = [...new Set(this.#bound.flatMap((trace) => [...trace.mountsSeen]))];
+    const known = (id: string): boolean =>
+      id === '' ||
+      seen.includes(id) ||
+      this.#bound.some(
+        (trace, at) => id.startsWith(`${at + 1}:`) && trace.mountsSeen.has(id.slice(id.indexOf(':') + 1)),
+      );
+    const there = `no trace has this mount; there ${seen.length === 1 ? 'is' : 'are'} ${seen.join(', ')}`;
+    const ids = { '--mount': this.#options.mounts.keys(), '--backing': this.#options.backings?.keys() ?? [] };
+    return Object.entries(ids).flatMap(([option, keys]) =>
+      [...keys].filter((id) => !known(id)).map((id) => `${option} ${id}: ${there}`),
+    );
   }
 
   static async open(options: BindingOptions, images = new ImageShelf()): Promise<Bindings> {
@@ -38,7 +58,7 @@ export class Bindings {
   inputs(): ReplayInput[] {
     return [
       ...this.#opened.map((trace): ReplayInput => ({ path: trace.path, sha256: trace.sha256(), kind: 'trace' })),
-      ...this.#images.inputs(),
+      ...this.#images.inputs(new Set(this.#bound.flatMap((trace) => [...trace.imagesUsed]))),
     ];
   }
 }
@@ -59,8 +79,10 @@ export class ImageShelf {
     return this.#images.get(path);
   }
 
-  inputs(): ReplayInput[] {
-    return [...this.#images].map(([path, { fileSha256, kind }]) => ({ path, sha256: fileSha256, kind }));
+  inputs(used: ReadonlySet<ImageIndex>): ReplayInput[] {
+    return [...this.#images]
+      .filter(([, image]) => used.has(image))
+      .map(([path, { fileSha256, kind }]) => ({ path, sha256: fileSha256, kind }));
   }
 }
 
@@ -71,6 +93,9 @@ class BoundTrace implements TraceBinding {
   readonly #shelf: ImageShelf;
   readonly #options: BindingOptions;
   readonly #byMount = new Map<string, ImageIndex>();
+  /** every mount id of the rows read so far */
+  readonly mountsSeen = new Set<string>();
+  readonly imagesUsed = new Set<ImageIndex>();
 
   constructor(trace: CsvTrace, number: number, shelf: ImageShelf, options: BindingOptions) {
     this.path = trace.path;
@@ -86,13 +111,22 @@ class BoundTrace implements TraceBinding {
     for await (const batch of this.#trace.batches()) {
       if (!bound) await this.#bind();
       bound = true;
+      let last = '';
+      for (const { mount } of batch) {
+        if (mount === last) continue;
+        last = mount;
+        this.mountsSeen.add(mount);
+      }
       yield batch;
     }
   }
 
   imageOf(mount: string, row: TraceRow): ImageIndex {
     const image = this.#byMount.get(mount) ?? this.#given(mount);
-    if (image) return image;
+    if (image) {
+      this.imagesUsed.add(image);
+      return image;
+    }
     throw new DataError(
       this.path,
       `line ${row.line}: mount '${mount}' is bound to no image: add --mount ${mount}=IMAGE`,

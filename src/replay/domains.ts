@@ -1,5 +1,5 @@
 import { parse } from 'csv-parse/sync';
-import { DataError, UsageError } from '../error.ts';
+import { DataError } from '../error.ts';
 import type { ImageIndex } from './image-index/image-index.ts';
 import { readWhole } from './io/input.ts';
 import { ONE_DOMAIN } from './references.ts';
@@ -18,7 +18,7 @@ export interface Domains {
  * Reads `--domains`: a mode, or a CSV file with the columns name and domain. A name is a container, a mount id or an image's file name,
  * looked up in this order; so a publisher's images get its domain by one line each; an empty domain
  * is a mount without inode_share.
- * @throws DataError with the line at fault; UsageError, during replay, for a mount that no line names
+ * @throws DataError with the line at fault; during replay, for a mount that no line names
  */
 export async function readDomains(text: string | undefined): Promise<Domains> {
   if (text === undefined || text === 'one') return { domainOf: () => ONE_DOMAIN, inputs: [] };
@@ -31,9 +31,7 @@ export async function readDomains(text: string | undefined): Promise<Domains> {
     const { name } = image.header.image;
     const domain = table.get(container) ?? table.get(mount) ?? table.get(name);
     if (domain === undefined)
-      throw new UsageError(
-        `${text}: names no domain for container '${container}', mount '${mount}' or image '${name}'`,
-      );
+      throw new DataError(text, `names no domain for container '${container}', mount '${mount}' or image '${name}'`);
     return domain;
   };
   return { domainOf, inputs: [{ path: text, sha256, kind: 'domains' }] };

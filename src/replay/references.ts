@@ -29,7 +29,10 @@ export interface Superblock {
   container: string | null;
 }
 
-/** The page cache of one inode of one superblock. Its pages are the logical pages base … base + pages − 1. */
+/**
+ * The page cache of one inode, as one recorded mount showed it. Its pages are the logical pages base … base + pages − 1. Several mappings
+ * have one superblock where recorded mounts are folded into one (--mounts per-image).
+ */
 export interface Mapping {
   superblock: number;
   /** position of the inode in the image's columns */
@@ -113,6 +116,13 @@ export async function loadReferenceSets(
   return sets.map((set) => set.finish());
 }
 
+/** Where the rows of one container on one mount go. */
+interface Route {
+  superblock: number;
+  /** one recorded mount as one superblock sees it: has mappings of its own */
+  view: number;
+}
+
 class ReferenceSetBuilder {
   readonly #traces: readonly TraceBinding[];
   readonly #options: ReferenceOptions;
@@ -123,11 +133,15 @@ class ReferenceSetBuilder {
   readonly #log = new ReferenceLog();
   readonly #superblocks: Superblock[] = [];
   readonly #superblockByName = new Map<string, number>();
-  /** (trace, mount, container) → superblock, the look-up of every row */
-  readonly #route = new Map<string, number>();
+  /** (trace, mount, container) → superblock and view, the look-up of every row */
+  readonly #routes = new Map<string, Route>();
+  /** (trace, mount, superblock) → view */
+  readonly #views = new Map<string, number>();
   readonly #mappings: Mapping[] = [];
-  /** per superblock: inode ordinal → mapping + 1 */
-  readonly #mappingOf: Uint32Array[] = [];
+  /** view × 2^27 + inode ordinal → mapping */
+  readonly #mappingOf = new Map<number, Mapping>();
+  /** recorded mounts that one container has to itself, under --mounts per-container */
+  readonly #split = new Set<string>();
   readonly #containers: string[] = [];
   readonly #containerIds = new Map<string, number>();
   readonly #skipped: SkippedRows = { unknownTouch: 0, pastEnd: 0, directoryPages: 0, otherPages: 0, managedPages: 0 };
@@ -153,8 +167,8 @@ class ReferenceSetBuilder {
       if (!this.#wanted.has(who)) return;
     }
     if (row.timeNs > this.#endNs) this.#endNs = row.timeNs;
-    const sb = this.#superblockOf(source, row, who);
-    const image = this.#superblocks[sb]!.image;
+    const route = this.#routeOf(source, row, who);
+    const { image } = this.#superblocks[route.superblock]!;
     const ordinal = image.ordinalOf(row.nid);
     if (ordinal < 0) {
       if (row.nid !== 0) throw this.#mismatch(source, row, `image ${image.path} has no inode with nid ${row.nid}`);
@@ -173,6 +187,11 @@ class ReferenceSetBuilder {
         this.#skipped.unknownTouch++;
         return;
       }
+      if (row.touch < first || row.touch >= first + count)
+        throw new DataError(
+          this.#traces[source]!.path,
+          `line ${row.line}: touch ${row.touch} is outside its window, pages ${first} to ${first + count - 1}`,
+        );
       first = row.touch;
       count = 1;
     }
@@ -190,12 +209,12 @@ class ReferenceSetBuilder {
         `page ${last} is past the end of ${image.pathOf(ordinal)}, which has ${pages} pages in ${image.path}`,
       );
     }
-    const mapping = this.#mapping(sb, ordinal, pages);
+    const mapping = this.#mapping(route, ordinal, pages);
     const page = mapping.base + first;
     if (row.op !== 'del') this.#touch(page, count);
     this.#references += count;
     const kind = row.op === 'add' ? KIND_ADD : row.op === 'del' ? KIND_DELETE : KIND_REFERENCE;
-    this.#log.append(row.timeNs, page, count, this.#container(who), kind);
+    this.#log.append(row.timeNs, page, count, this.#container(source, row, who), kind);
   }
 
   finish(): ReferenceSet {
@@ -224,9 +243,9 @@ class ReferenceSetBuilder {
     );
   }
 
-  #superblockOf(source: number, row: TraceRow, who: string): number {
+  #routeOf(source: number, row: TraceRow, who: string): Route {
     const key = `${source}\0${row.mount}\0${who}`;
-    const known = this.#route.get(key);
+    const known = this.#routes.get(key);
     if (known !== undefined) return known;
     const trace = this.#traces[source]!;
     const image = trace.imageOf(row.mount, row);
@@ -248,7 +267,6 @@ class ReferenceSetBuilder {
           container: mode === 'per-container' ? who : null,
         }) - 1;
       this.#superblockByName.set(name, sb);
-      this.#mappingOf.push(new Uint32Array(image.header.inodes));
     } else if (this.#superblocks[sb]!.domain !== domain) {
       throw new UsageError(
         `a mount has one domain, but '${this.#superblocks[sb]!.name}' is used from '${this.#superblocks[sb]!.domain}' and '${domain}': give each container its own mount with --mounts per-container`,
@@ -256,20 +274,39 @@ class ReferenceSetBuilder {
     } else if (this.#superblocks[sb]!.backing !== backing) {
       throw new UsageError(`mount '${this.#superblocks[sb]!.name}' can't be both file-backed and on a block device`);
     }
-    this.#route.set(key, sb);
-    return sb;
+    const route = { superblock: sb, view: this.#viewOf(source, row, sb) };
+    this.#routes.set(key, route);
+    return route;
   }
 
-  #mapping(sb: number, ordinal: number, pages: number): Mapping {
-    const table = this.#mappingOf[sb]!;
-    const known = table[ordinal]!;
-    if (known !== 0) return this.#mappings[known - 1]!;
+  /** What one recorded mount cached for one superblock. */
+  #viewOf(source: number, row: TraceRow, superblock: number): number {
+    const mount = `${source}\0${row.mount}`;
+    const key = `${mount}\0${superblock}`;
+    const known = this.#views.get(key);
+    if (known !== undefined) return known;
+    if (this.#fills && this.#options.mounts === 'per-container') {
+      if (this.#split.has(mount))
+        throw new UsageError(
+          `--from fills: mount '${row.mount}' was shared by several containers when it was recorded, and what it cached can't be split: --mounts per-container takes --from demand`,
+        );
+      this.#split.add(mount);
+    }
+    this.#views.set(key, this.#views.size);
+    return this.#views.size - 1;
+  }
+
+  #mapping({ superblock, view }: Route, ordinal: number, pages: number): Mapping {
+    const key = view * 2 ** 27 + ordinal;
+    const known = this.#mappingOf.get(key);
+    if (known !== undefined) return known;
     const base = this.#logicalPages;
     if (base + pages > MAX_LOGICAL_PAGES)
       throw new UsageError(`the files touched have more than ${MAX_LOGICAL_PAGES} pages together`);
     this.#logicalPages += pages;
-    const mapping = { superblock: sb, ordinal, base, pages };
-    table[ordinal] = this.#mappings.push(mapping);
+    const mapping = { superblock, ordinal, base, pages };
+    this.#mappings.push(mapping);
+    this.#mappingOf.set(key, mapping);
     if (this.#logicalPages > this.#seen.length) {
       const grown = new Uint8Array(Math.max(this.#logicalPages, this.#seen.length * 2));
       grown.set(this.#seen);
@@ -292,11 +329,15 @@ class ReferenceSetBuilder {
     }
   }
 
-  #container(name: string): number {
+  #container(source: number, row: TraceRow, name: string): number {
     const known = this.#containerIds.get(name);
     if (known !== undefined) return known;
     const id = this.#containers.push(name) - 1;
-    if (id >= MAX_CONTAINERS) throw new UsageError(`more than ${MAX_CONTAINERS} containers`);
+    if (id >= MAX_CONTAINERS)
+      throw new DataError(
+        this.#traces[source]!.path,
+        `line ${row.line}: container '${name}' is one more than the ${MAX_CONTAINERS} that a replay takes`,
+      );
     this.#containerIds.set(name, id);
     return id;
   }

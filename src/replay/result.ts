@@ -58,9 +58,9 @@ export interface ReplayRow {
   residentPages: number;
   missRatio: number;
   hitRatio: number;
-  /** (per-inode residentPages at the end − residentPages) × 4096, same workload, policy and capacity. */
+  /** (per-inode residentPages at the end − residentPages) × 4096, same workload, policy and capacity; 0 where both fill a limited memory. */
   bytesSavedVsPerInode: number;
-  /** Mounts (separate superblocks) in the workload: no model of whole images can save more than 1 − 1/mounts. */
+  /** Mounts (separate superblocks) in the workload: sharing between them saves at most 1 − 1/mounts. */
   mounts: number;
   containers: ContainerRow[];
   series?: SeriesPoint[];

@@ -1,6 +1,7 @@
 import { execFileSync, spawnSync } from 'node:child_process';
 import { copyFileSync, existsSync, mkdirSync, readdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
+import { gunzipSync } from 'node:zlib';
 import { describe, expect, it } from 'vitest';
 import { temporaryFolder } from '../replay/support.ts';
 
@@ -134,6 +135,19 @@ describe('foliolab replay', () => {
   });
 });
 
+it('without --sharing, replays what the images allow and says what is left out', () => {
+  const { status, stdout } = foliolab([
+    'replay',
+    '--trace',
+    join(ROOT, 'traces/postgres/run.csv.zst'),
+    '--from',
+    'fills',
+  ]);
+  expect(status).toBe(0);
+  expect(stdout).toContain('physical-index: not replayed');
+  expect(stdout).toMatch(/postgres +73\.8/);
+});
+
 describe('a wrong call ends with 2 and a bad file with 1, each in one line that says where', () => {
   const index = join(REDIS, 'a.fidx');
   it.each<[string[], number, string | RegExp]>([
@@ -198,6 +212,51 @@ describe('a wrong call ends with 2 and a bad file with 1, each in one line that 
     const result = foliolab(['index', join(ROOT, 'traces/self/self.erofs'), '-o', join(folder, 'taken.fidx')]);
     expect(result.status).toBe(1);
     expect(readdirSync(folder)).toEqual(['taken.fidx']);
+  });
+
+  it('warns of a mount no trace has, and does not list its image as an input', () => {
+    const nginx = join(ROOT, 'traces/nginx/a.fidx');
+    const { status, stdout, stderr } = foliolab([
+      'replay',
+      '--trace',
+      TRACE,
+      '--mount',
+      `zz=${nginx}`,
+      '--backing',
+      'yy=block',
+      '--sharing',
+      'per-inode',
+      '--json',
+    ]);
+    expect(status).toBe(0);
+    expect(stderr).toBe(
+      'foliolab: warning: --mount zz: no trace has this mount; there are a, b, a2\nfoliolab: warning: --backing yy: no trace has this mount; there are a, b, a2\n',
+    );
+    expect(stdout).not.toContain('nginx/a.fidx",\n      "sha256');
+    expect((JSON.parse(stdout) as { inputs: { path: string }[] }).inputs.map(({ path }) => path)).toEqual([
+      TRACE,
+      join(REDIS, 'a.fidx'),
+      join(REDIS, 'b.fidx'),
+    ]);
+  });
+
+  it('a folder that cannot be made is one line', () => {
+    expect(foliolab(['index', join(ROOT, 'traces/self/self.erofs'), '-o', '/proc/nowhere/x.fidx'])).toMatchObject({
+      status: 1,
+      stderr: 'foliolab: /proc/nowhere/x.fidx: no such file\n',
+    });
+  });
+
+  it('an image with extra devices is indexed with them', () => {
+    const fixtures = join(ROOT, 'test/fixtures/erofs');
+    const folder = temporaryFolder();
+    const [image, blob] = ['blob.erofs', 'blob.blob'].map((name) => {
+      writeFileSync(join(folder, name), gunzipSync(readFileSync(join(fixtures, `${name}.gz`))));
+      return join(folder, name);
+    }) as [string, string];
+    const index = join(folder, 'x.fidx');
+    expect(foliolab(['index', image, '-o', index]).status).toBe(1);
+    expect(foliolab(['index', image, '--device', blob, '-o', index]).status).toBe(0);
   });
 
   it('a trace without its images beside it says which is missing', () => {

@@ -1,6 +1,5 @@
 import { createHash } from 'node:crypto';
 import { readFileSync } from 'node:fs';
-import { deflateRawSync } from 'node:zlib';
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import { DataError } from '../../src/error.ts';
@@ -79,28 +78,32 @@ describe('an index', () => {
     ['unterminated paths', { paths: Buffer.from('/a\0/b\0/c') }, {}, 'paths and pathInode differ'],
     ['an extent that leaves a gap', { extentLa: Float64Array.of(4096, 0) }, {}, 'extents of inode 0 have gaps'],
     ['an unknown layout', { layout: Uint8Array.of(9, 0, 0) }, {}, 'layout of inode 0'],
-    ['a wrong inode count', {}, { inodes: 4 }, 'column contentSha256 has 96 values, not 128'],
+    ['a wrong inode count', {}, { inodes: 4 }, 'column nid has 3 values, not 4'],
     ['no count', {}, { inodes: 'many' }, 'index header: inodes'],
   ])('with a right checksum but %s is refused', (_what, columns, header, message) => {
     expect(() => ImageIndex.parse('x.fidx', repack(sample(), columns, header))).toThrow(message);
     expect(() => ImageIndex.parse('x.fidx', repack(sample(), columns, header))).toThrow(DataError);
   });
 
-  it('does not inflate a column past its declared length', () => {
-    const bomb = deflateRawSync(Buffer.alloc(1 << 24));
-    const header = Buffer.from(
-      JSON.stringify({
-        schema: 'foliolab.index/1',
-        columns: [{ name: 'nid', type: 'u8', length: 10, stored: bomb.length }],
-      }),
-    );
-    const fixed = Buffer.alloc(16);
-    fixed.write('FOLIDX\0\n', 'latin1');
-    fixed.writeUInt32LE(1, 8);
-    fixed.writeUInt32LE(header.length, 12);
-    const content = Buffer.concat([fixed, header, bomb]);
-    const bytes = Buffer.concat([content, createHash('sha256').update(content).digest()]);
-    expect(() => ImageIndex.parse('x.fidx', bytes)).toThrow("index column 'nid' can't be inflated to 10 bytes");
+  it('does not inflate a column past its declared length, nor columns it does not know', () => {
+    const bytes = repack(sample(), {});
+    const text = bytes
+      .toString('latin1')
+      .replace(
+        /("name":"paths","type":"u8","length":)(\d+)/,
+        (_, head: string, length: string) => head + String(Number(length) - 1),
+      );
+    const content = Buffer.from(text, 'latin1').subarray(0, -32);
+    const shorter = Buffer.concat([content, createHash('sha256').update(content).digest()]);
+    expect(() => ImageIndex.parse('x.fidx', shorter)).toThrow(/index column 'paths' can't be inflated to \d+ bytes/);
+    const more = packColumns(sample().header, { ...sample().columns, bomb: new Uint8Array(1 << 24) });
+    expect(() => ImageIndex.parse('x.fidx', more)).toThrow('column bomb is unknown');
+  });
+
+  it('with a known layout but no hash of its image is refused: it could not tell devices apart', () => {
+    const index = sample();
+    const header = { image: { ...index.header.image, sha256: null } };
+    expect(() => ImageIndex.parse('x.fidx', repack(index, {}, header))).toThrow('layout is known, but not whose');
   });
 });
 
@@ -147,6 +150,9 @@ describe('an index from a manifest', () => {
     [good.replace('0o100755', '0o1009'), "line 3: mode '0o1009' is not a whole number"],
     [good.replace(sha, 'cafe'), "line 3: sha256 'cafe' is not 64 hex digits"],
     [good.replace(`${sha}\t1\n`, `${sha}\t2\n`), 'line 3: pages 2 to 3 are not in'],
+    [good.replaceAll('5000', '4096'), 'sha256 of one page is not the digest of page 1'],
+    [good.replaceAll('/a\tf', '/c\tf'), "has segments of '/a', which"],
+    [good.replaceAll(`${sha}\t1\n`, `${sha}\t0\n`), 'holds 3 pages where'],
     [good.replace('/a\tf', '/a\tx'), "line 3: type 'x' is none of f, d, l, o"],
     [good.replace('/a\tf', 'a\tf'), "line 3: path 'a' does not begin with a slash"],
   ])('refuses a manifest with a fault, by line: %#', async (manifest, message) => {

@@ -347,6 +347,37 @@ describe('replay', () => {
     expect(noteSentences(notes)).toContain('faults past the end of their file, left out: w 1');
   });
 
+  it('keeps a page of a folded superblock while one of the recorded mounts still has it', async () => {
+    const add = (mount: string, op: 'add' | 'del') => row({ mount, container: mount, nid: 1, op, pageCount: 2 });
+    const fills = bind([add('a', 'add'), add('a2', 'add'), add('a', 'del')], { a, a2: a });
+    for (const [mounts, resident] of [
+      ['recorded', [2, 2]],
+      ['per-image', [2, 2]],
+    ] as const) {
+      const { rows: result } = await replay(options({ traces: [fills], from: 'fills', mounts }));
+      expect(result.map((r) => r.residentPages)).toEqual(resident);
+    }
+    const shared = bind(
+      [
+        row({ mount: 'a', container: 'c1', nid: 1, op: 'add' }),
+        row({ mount: 'a', container: 'c2', nid: 2, op: 'add' }),
+      ],
+      { a },
+    );
+    await expect(replay(options({ traces: [shared], from: 'fills', mounts: 'per-container' }))).rejects.toThrow(
+      /can't be split/,
+    );
+    const own = await replay(options({ traces: [fills], from: 'fills', mounts: 'per-container' }));
+    expect(own.rows.map((r) => r.residentPages)).toEqual([2, 2]);
+  });
+
+  it('refuses a touch outside its window', async () => {
+    const odd = bind([row({ mount: 'a', nid: 1, op: 'map', pageCount: 2, touch: 3, line: 5 })], { a });
+    await expect(replay(options({ traces: [odd] }))).rejects.toThrow(
+      'test.csv: line 5: touch 3 is outside its window, pages 0 to 1',
+    );
+  });
+
   it('refuses a limit on recorded fills', async () => {
     await expect(replay(options({ from: 'fills', memory: ['0.5'] }))).rejects.toThrow(UsageError);
   });

@@ -92,7 +92,7 @@ export function makeIndex(
   const known = options.layout ?? true;
   return builder.build({
     source: { kind: 'image', name, sha256, sizeBytes: 0 },
-    image: { name, sha256, blockSize: 4096, uuid: null, fingerprints: options.fingerprints ?? false },
+    image: { name, sha256, blockSize: 4096, uuid: null, fingerprints: options.fingerprints ?? false, devices: [] },
     known: { layout: known, mtime: known, xattrs: known },
   });
 }

@@ -6,7 +6,7 @@ import { describe, expect, it } from 'vitest';
 import { DataError } from '../../src/error.ts';
 import { CsvTrace } from '../../src/replay/trace/csv.ts';
 import type { TraceRow } from '../../src/replay/trace/row.ts';
-import { need } from '../require.ts';
+import { hasTool, need } from '../require.ts';
 import { temporaryFile } from './support.ts';
 
 const HEADER = 'time_ns,container,dev,ino,op,page_index,nr_pages,touch,pid,req_pages,pf';
@@ -36,7 +36,7 @@ describe('the CSV trace', () => {
     const text = `${HEADER}\n0,a1,m,1,read,0,4,,1,4,\n`;
     const plain = await read(text);
     expect(await read(gzipSync(text))).toEqual(plain);
-    if (need('zstd', hasZstd())) {
+    if (need('zstd', hasTool('zstd'))) {
       const compressed = execFileSync('zstd', ['-q', '-c'], { input: text });
       expect(await read(compressed)).toEqual(plain);
       expect(
@@ -46,6 +46,38 @@ describe('the CSV trace', () => {
       ).toHaveLength(2);
     }
   });
+
+  it.skipIf(!need('zstd', hasTool('zstd')))(
+    'verifies the checksum of every zstd frame and passes over skippable ones',
+    async () => {
+      const compress = (text: string) => execFileSync('zstd', ['-q', '-c'], { input: text });
+      // Incompressible text, so that a flipped byte is a literal that decodes to another digit.
+      let seed = 1;
+      const digits = () => {
+        seed = (seed * 16_807) % 2_147_483_647;
+        return String(seed);
+      };
+      const text = `${HEADER}\n${Array.from({ length: 400 }, (_, i) => `${i},a1,m,${digits()},read,0,4,,${digits()},4,`).join('\n')}\n`;
+      const whole = compress(text);
+      expect(await read(whole)).toHaveLength(400);
+      const skippable = Buffer.from([0x50, 0x2a, 0x4d, 0x18, 3, 0, 0, 0, 1, 2, 3]);
+      expect(await read(Buffer.concat([skippable, whole, skippable]))).toHaveLength(400);
+      let silent = 0;
+      for (let at = 20; at < whole.length; at += 7) {
+        const flipped = Buffer.from(whole);
+        flipped[at]! ^= 1;
+        const outcome = await read(flipped).catch((e: unknown) => e);
+        if (!(outcome instanceof DataError)) silent++;
+      }
+      expect(silent).toBe(0);
+      const window = Buffer.from(whole.subarray(0, 6));
+      window[4] = 0x04;
+      window[5] = 0xff;
+      await expect(read(Buffer.concat([whole, window, Buffer.alloc(20)]))).rejects.toThrow(
+        /its window is \d+ bytes; at most 134217728 are accepted/,
+      );
+    },
+  );
 
   it('needs no newline at the end and takes CRLF and a byte order mark', async () => {
     expect(await read(`\ufeff${HEADER}\r\n0,a1,m,1,read,0,4,,1,4,`)).toHaveLength(1);
@@ -88,6 +120,7 @@ describe('the CSV trace', () => {
       `${HEADER}\n5,a1,m,1,read,0,4,,1,4,\n4,a1,m,1,read,0,4,,1,4,\n`,
       'line 3: time_ns 4 is before that of the row above, 5',
     ],
+    [`${HEADER}\n0,,m,1,read,0,4,,1,4,\n`, 'line 2: container is empty'],
     [`${HEADER}\n\n`, 'line 2: has 1 fields where the header has 11'],
     [
       `# mount a index=../../etc/passwd\n${HEADER}\n`,
@@ -134,12 +167,3 @@ describe('the CSV trace', () => {
     await expect(read(whole.subarray(0, whole.length - 100))).rejects.toThrow(/is not a whole zstd file/);
   });
 });
-
-function hasZstd(): boolean {
-  try {
-    execFileSync('zstd', ['--version']);
-    return true;
-  } catch {
-    return false;
-  }
-}

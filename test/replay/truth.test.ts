@@ -187,7 +187,7 @@ describe.skipIf(!shared)('every recording of the shared data', () => {
   /** The merged image's manifest: its own nids and paths, with the digests of a and b. */
   async function mergedManifest(service: string) {
     const read = async (name: string) => (await readWhole(join(SHARED_DATA, service, name))).bytes;
-    const lines = async (name: string) => (await read(name)).toString().trimEnd().split('\n');
+    const lines = async (name: string) => (await read(name)).toString().replace(/\n$/, '').split('\n');
     const pages = { a: await read('pages-a.bin.zst'), b: await read('pages-b.bin.zst') };
     const known = new Map<string, string[]>();
     for (const version of ['a', 'b'] as const)
@@ -196,15 +196,21 @@ describe.skipIf(!shared)('every recording of the shared data', () => {
         if (version === 'b' && fields[11] !== '') fields[11] = String(Number(fields[11]) + pages.a.length / 8);
         known.set(`/${version}${fields[0] === '/' ? '' : fields[0]}`, fields);
       }
+    let lastPage = 0;
+    const seen = new Set<string>();
     const merged = (await lines('paths-merged.tsv.zst')).map((line) => {
       const [nid, type, size, nlink, path] = line.split('\t') as [string, string, string, string, string];
       const [, , , , , , , mode = '0o40755', uid = '0', gid = '0', sha256 = '', pageOff = ''] = known.get(path) ?? [];
+      if (pageOff !== '' && !seen.has(nid))
+        lastPage = Math.max(lastPage, Number(pageOff) + Math.ceil(Number(size) / 4096));
+      seen.add(nid);
       return [path, type, nid, nid, nid, size, nlink, mode, uid, gid, sha256, pageOff].join('\t');
     });
     const header = 'path\ttype\tnid_plain\tnid_lz4hc\tnid_fp\tsize\tnlink\tmode\tuid\tgid\tsha256\tpage_off';
     const manifest = join(folder(), `${service}-merged.tsv`);
     writeFileSync(manifest, [header, ...merged].join('\n'));
-    writeFileSync(`${manifest}.pages`, Buffer.concat([pages.a, pages.b]));
+    // Pages that nothing in the merged image needs would not be its own.
+    writeFileSync(`${manifest}.pages`, Buffer.concat([pages.a, pages.b]).subarray(0, lastPage * 8));
     return { manifest, pages: `${manifest}.pages`, nid: 'plain' as const };
   }
 

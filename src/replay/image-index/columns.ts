@@ -10,10 +10,10 @@ export type Column = Uint8Array | Uint16Array | Uint32Array | Float64Array;
 const MAGIC = 'FOLIDX\0\n';
 const VERSION = 1;
 const MAX_HEADER_BYTES = 16 * 2 ** 20;
-const MAX_COLUMN_BYTES = 2 ** 31 - 1;
+const MAX_TOTAL_BYTES = 2 ** 31 - 1;
 const HASH_BYTES = 32;
 
-interface ColumnEntry {
+export interface ColumnEntry {
   name: string;
   type: TypeName;
   /** values */
@@ -56,12 +56,14 @@ export function looksLikeIndex(head: Uint8Array): boolean {
 
 /**
  * Reads the container back.
+ * @param check judges the header and the lengths that the columns claim, before any of them is inflated
  * @throws DataError when the file is foreign, of another version, truncated or altered
  */
-export function unpackColumns(
+export function unpackColumns<Header>(
   path: string,
   bytes: Buffer,
-): { header: Record<string, unknown>; columns: Map<string, Column> } {
+  check: (header: Record<string, unknown>, entries: readonly ColumnEntry[]) => Header,
+): { header: Header; columns: Map<string, Column> } {
   if (!looksLikeIndex(bytes)) throw new DataError(path, 'is not an index of foliolab');
   if (bytes.length < 16 + HASH_BYTES) throw new DataError(path, `index is cut off after ${bytes.length} bytes`);
   const version = bytes.readUInt32LE(8);
@@ -74,24 +76,26 @@ export function unpackColumns(
   const headerLength = bytes.readUInt32LE(12);
   if (headerLength > MAX_HEADER_BYTES || 16 + headerLength > end)
     throw new DataError(path, `index header of ${headerLength} bytes @ 0xc does not fit`);
-  const header = parseHeader(path, bytes.subarray(16, 16 + headerLength));
+  const { rest, columns: entries } = parseHeader(path, bytes.subarray(16, 16 + headerLength));
+  const header = check(rest, entries);
+  const total = entries.reduce((sum, entry) => sum + entry.length * TYPES[entry.type].BYTES_PER_ELEMENT, 0);
+  if (total > MAX_TOTAL_BYTES)
+    throw new DataError(path, `index columns of ${total} bytes together are more than ${MAX_TOTAL_BYTES}`);
   const columns = new Map<string, Column>();
   let at = 16 + headerLength;
-  for (const entry of header.columns) {
+  for (const entry of entries) {
     if (at + entry.stored > end)
       throw new DataError(path, `index column '${entry.name}' @ 0x${at.toString(16)} runs past the end`);
     columns.set(entry.name, inflateColumn(path, entry, bytes.subarray(at, at + entry.stored)));
     at += entry.stored;
   }
   if (at !== end) throw new DataError(path, `index has ${end - at} bytes behind its last column`);
-  return { header: header.rest, columns };
+  return { header, columns };
 }
 
 function inflateColumn(path: string, entry: ColumnEntry, stored: Buffer): Column {
   const Type: new (buffer: SharedArrayBuffer) => Column = TYPES[entry.type];
   const size = entry.length * TYPES[entry.type].BYTES_PER_ELEMENT;
-  if (size > MAX_COLUMN_BYTES)
-    throw new DataError(path, `index column '${entry.name}' of ${size} bytes is larger than ${MAX_COLUMN_BYTES}`);
   let raw: Buffer;
   try {
     raw = inflateRawSync(stored, { maxOutputLength: Math.max(size, 1) });
@@ -133,6 +137,13 @@ function parseHeader(path: string, bytes: Buffer): { rest: Record<string, unknow
 }
 
 function typeOf(column: Column): TypeName {
-  for (const name of Object.keys(TYPES) as TypeName[]) if (column instanceof TYPES[name]) return name;
+  return columnTypeName(column.constructor as new (length: number) => Column);
+}
+
+/** Name of a column's type in the header. */
+export function columnTypeName(Type: new (length: number) => Column): TypeName {
+  for (const name of Object.keys(TYPES) as TypeName[]) if (Type === TYPES[name]) return name;
+  // A Buffer is bytes, too.
+  if (Type.prototype instanceof Uint8Array) return 'u8';
   throw new TypeError('no such column type');
 }

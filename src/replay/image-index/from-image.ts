@@ -11,11 +11,14 @@ const EMPTY = new Uint8Array(0);
 
 /**
  * Indexes an EROFS image: decodes every file once, for its digest and that of each of its pages.
+ * @param devices the image's extra devices, in slot order
  * @throws ErofsError or DataError with the place at fault
  */
-export async function packImage(path: string): Promise<Buffer> {
+export async function packImage(path: string, devices: readonly string[] = []): Promise<Buffer> {
   const sha256 = await hashFile(path);
-  const image = Image.open(path);
+  const extra: { name: string; sha256: string }[] = [];
+  for (const device of devices) extra.push({ name: basename(device), sha256: await hashFile(device) });
+  const image = Image.open(path, { devices });
   try {
     const builder = new IndexBuilder(path);
     const known = new Map<number, number>();
@@ -45,6 +48,7 @@ export async function packImage(path: string): Promise<Buffer> {
         blockSize: image.superblock.blockSize,
         uuid: image.superblock.uuid,
         fingerprints,
+        devices: extra,
       },
       known: { layout: true, mtime: true, xattrs: true },
     });

@@ -2,7 +2,7 @@ import { createHash } from 'node:crypto';
 import { z } from 'zod';
 import { nameString } from '../../erofs/index.ts';
 import { DataError } from '../../error.ts';
-import { type Column, unpackColumns } from './columns.ts';
+import { type ColumnEntry, columnTypeName, unpackColumns } from './columns.ts';
 
 export const INDEX_SCHEMA = 'foliolab.index/1';
 export const PAGE_SHIFT = 12;
@@ -28,31 +28,37 @@ export const FIRST_COMPRESSED_LAYOUT = LAYOUTS.indexOf('compressed-full');
 export const EXTENT_HOLE = 1;
 export const EXTENT_COMPRESSED = 2;
 
-const Header = z.object({
-  schema: z.literal(INDEX_SCHEMA),
-  tool: z.string(),
-  source: z.object({
-    kind: z.enum(['image', 'manifest']),
-    name: z.string(),
-    sha256: z.string().regex(/^[0-9a-f]{64}$/),
-    sizeBytes: z.number(),
-  }),
-  /** The image itself; hash null where only a manifest was at hand and nobody said it. */
-  image: z.object({
-    name: z.string(),
-    sha256: z
-      .string()
-      .regex(/^[0-9a-f]{64}$/)
-      .nullable(),
-    blockSize: z.number().nullable(),
-    uuid: z.string().nullable(),
-    fingerprints: z.boolean(),
-  }),
-  /** What the source could not say. A model that needs it says so, too. */
-  known: z.object({ layout: z.boolean(), mtime: z.boolean(), xattrs: z.boolean() }),
-  inodes: z.number().int().nonnegative(),
-  pages: z.number().int().nonnegative(),
-});
+const HASH = z.string().regex(/^[0-9a-f]{64}$/);
+
+const Header = z
+  .object({
+    schema: z.literal(INDEX_SCHEMA),
+    tool: z.string(),
+    source: z.object({
+      kind: z.enum(['image', 'manifest']),
+      name: z.string(),
+      sha256: HASH,
+      sizeBytes: z.number(),
+    }),
+    /** The image itself; hash null where only a manifest was at hand and nobody said it. */
+    image: z.object({
+      name: z.string(),
+      sha256: HASH.nullable(),
+      blockSize: z.number().nullable(),
+      uuid: z.string().nullable(),
+      fingerprints: z.boolean(),
+      /** extra devices in slot order, by hash: extents on device n lie on the nth of them */
+      devices: z.array(z.object({ name: z.string(), sha256: HASH })).default([]),
+    }),
+    /** What the source could not say. A model that needs it says so, too. */
+    known: z.object({ layout: z.boolean(), mtime: z.boolean(), xattrs: z.boolean() }),
+    inodes: z.number().int().nonnegative(),
+    pages: z.number().int().nonnegative(),
+  })
+  .refine(
+    ({ known, image }) => !known.layout || image.sha256 !== null,
+    'layout is known, but not whose: image.sha256 is null',
+  );
 export type IndexHeader = z.infer<typeof Header>;
 
 /** Columns, one value an inode unless said otherwise. Everything replay needs of an image. */
@@ -162,20 +168,15 @@ export class ImageIndex {
    * @throws DataError when it is foreign, damaged or contradicts itself
    */
   static parse(path: string, bytes: Buffer, kind: 'index' | 'image' = 'index'): ImageIndex {
-    const { header: json, columns } = unpackColumns(path, bytes);
-    if (json.schema !== INDEX_SCHEMA)
-      throw new DataError(
-        path,
-        `unsupported: index schema '${String(json.schema)}'; this foliolab reads ${INDEX_SCHEMA}`,
-      );
-    const parsed = Header.safeParse(json);
-    if (!parsed.success) {
-      const issue = parsed.error.issues[0]!;
-      throw new DataError(path, `index header: ${issue.path.join('.')}: ${issue.message}`);
-    }
-    const checked = checkColumns(path, parsed.data, columns);
-    const fileSha256 = kind === 'image' ? parsed.data.source.sha256 : createHash('sha256').update(bytes).digest('hex');
-    return new ImageIndex(path, fileSha256, kind, parsed.data, checked);
+    const { header, columns } = unpackColumns(path, bytes, (json, entries) => {
+      const checked = checkHeader(path, json);
+      checkLengths(path, checked, entries);
+      return checked;
+    });
+    const content = Object.fromEntries(columns) as unknown as IndexColumns;
+    checkContent(path, header, content);
+    const fileSha256 = kind === 'image' ? header.source.sha256 : createHash('sha256').update(bytes).digest('hex');
+    return new ImageIndex(path, fileSha256, kind, header, content);
   }
 
   /** Position of an inode in the columns, −1 when the image has no such nid. */
@@ -254,52 +255,59 @@ export class ImageIndex {
   }
 }
 
-function checkColumns(path: string, header: IndexHeader, found: Map<string, Column>): IndexColumns {
+function checkHeader(path: string, json: Record<string, unknown>): IndexHeader {
+  if (json.schema !== INDEX_SCHEMA)
+    throw new DataError(
+      path,
+      `unsupported: index schema '${String(json.schema)}'; this foliolab reads ${INDEX_SCHEMA}`,
+    );
+  const parsed = Header.safeParse(json);
+  if (parsed.success) return parsed.data;
+  const issue = parsed.error.issues[0]!;
+  throw new DataError(path, `index header: ${issue.path.join('.')}: ${issue.message}`);
+}
+
+/** Columns whose lengths are equal: the first of each group says how long. */
+const EXTENT_COLUMNS = ['extentLa', 'extentLlen', 'extentPa', 'extentPlen', 'extentDevice', 'extentFlags'];
+const SEGMENT_COLUMNS = [
+  'segmentInode',
+  'segmentFlags',
+  'segmentOffset',
+  'segmentFileBytes',
+  'segmentAddress',
+  'segmentMemoryBytes',
+];
+const INODE_COLUMNS = ['nid', 'type', 'mode', 'uid', 'gid', 'nlink', 'sizeBytes', 'mtimeSec', 'mtimeNsec', 'layout'];
+
+/** Every column is there, none is unknown, and each has the type and the number of values that the header's counts ask for. */
+function checkLengths(path: string, { inodes, pages }: IndexHeader, entries: readonly ColumnEntry[]): void {
   const fail = (what: string): never => {
     throw new DataError(path, `index is inconsistent: ${what}`);
   };
-  const columns: Record<string, Column> = {};
-  for (const [name, Type] of Object.entries(COLUMN_TYPES)) {
-    const column = found.get(name);
-    if (!column) return fail(`column ${name} is missing`);
-    if (!(column instanceof Type)) return fail(`column ${name} has another type`);
-    columns[name] = column;
+  const found = new Map(entries.map((entry) => [entry.name, entry]));
+  for (const [name, { type }] of found) {
+    if (!Object.hasOwn(COLUMN_TYPES, name)) fail(`column ${name.slice(0, 40)} is unknown`);
+    if (columnTypeName(COLUMN_TYPES[name as keyof IndexColumns]) !== type) fail(`column ${name} has another type`);
   }
-  const c = columns as unknown as IndexColumns;
+  for (const name of Object.keys(COLUMN_TYPES)) if (!found.has(name)) fail(`column ${name} is missing`);
+  const expect = (names: readonly string[], length: number): void => {
+    for (const name of names)
+      if (found.get(name)!.length !== length)
+        fail(`column ${name} has ${found.get(name)!.length} values, not ${length}`);
+  };
+  expect(INODE_COLUMNS, inodes);
+  expect(['contentSha256', 'xattrsSha256'], inodes * 32);
+  expect(['fingerprintAt', 'firstPage', 'firstExtent'], inodes + 1);
+  expect(['pageDigest'], pages * 2);
+  expect(EXTENT_COLUMNS, found.get('extentLa')!.length);
+  expect(SEGMENT_COLUMNS, found.get('segmentInode')!.length);
+}
+
+function checkContent(path: string, header: IndexHeader, c: IndexColumns): void {
+  const fail = (what: string): never => {
+    throw new DataError(path, `index is inconsistent: ${what}`);
+  };
   const n = header.inodes;
-  const lengths: [keyof IndexColumns, number][] = [
-    ['contentSha256', n * 32],
-    ['xattrsSha256', n * 32],
-    ['fingerprintAt', n + 1],
-    ['firstPage', n + 1],
-    ['firstExtent', n + 1],
-    ['pageDigest', header.pages * 2],
-  ];
-  for (const name of [
-    'nid',
-    'type',
-    'mode',
-    'uid',
-    'gid',
-    'nlink',
-    'sizeBytes',
-    'mtimeSec',
-    'mtimeNsec',
-    'layout',
-  ] as const)
-    lengths.push([name, n]);
-  for (const name of ['extentLlen', 'extentPa', 'extentPlen', 'extentDevice', 'extentFlags'] as const)
-    lengths.push([name, c.extentLa.length]);
-  for (const name of [
-    'segmentFlags',
-    'segmentOffset',
-    'segmentFileBytes',
-    'segmentAddress',
-    'segmentMemoryBytes',
-  ] as const)
-    lengths.push([name, c.segmentInode.length]);
-  for (const [name, length] of lengths)
-    if (c[name].length !== length) fail(`column ${name} has ${c[name].length} values, not ${length}`);
   checkOffsets(c.fingerprintAt, c.fingerprints.length, (at) => fail(`fingerprintAt of inode ${at}`));
   checkOffsets(c.firstPage, header.pages, (at) => fail(`firstPage of inode ${at}`));
   checkOffsets(c.firstExtent, c.extentLa.length, (at) => fail(`firstExtent of inode ${at}`));
@@ -323,13 +331,15 @@ function checkColumns(path: string, header: IndexHeader, found: Map<string, Colu
       const expected = e === c.firstExtent[i] ? 0 : c.extentLa[e - 1]! + c.extentLlen[e - 1]!;
       if (c.extentLa[e] !== expected || c.extentLlen[e] === 0) fail(`extents of inode ${i} have gaps`);
     }
+  for (const device of c.extentDevice)
+    if (device > header.image.devices.length)
+      fail(`an extent lies on device ${device} of ${header.image.devices.length}`);
   for (const inode of c.pathInode) if (inode >= n) fail('a path names no inode');
   for (const inode of c.segmentInode) if (inode >= n) fail('a segment names no inode');
   let terminators = 0;
   for (const byte of c.paths) if (byte === 0) terminators++;
   if (terminators !== c.pathInode.length || (c.paths.length > 0 && c.paths[c.paths.length - 1] !== 0))
     fail('paths and pathInode differ in number');
-  return c;
 }
 
 function checkOffsets(offsets: Uint32Array, end: number, fail: (at: number) => void): void {

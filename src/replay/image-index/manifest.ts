@@ -53,6 +53,8 @@ export async function packManifest(source: ManifestSource): Promise<Buffer> {
   const segments = elf === null ? new Map<string, Segment[]>() : segmentsByPath(source.elf!, elf);
   const builder = new IndexBuilder(source.manifest);
   const byNid = new Map<number, number>();
+  const paths = new Set<string>();
+  let lastPage = 0;
   for (const row of rows) {
     const at = (what: string): DataError => new DataError(source.manifest, `line ${row.line}: ${what}`);
     const number = (column: string, radix = 10): number => {
@@ -64,6 +66,7 @@ export async function packManifest(source: ManifestSource): Promise<Buffer> {
     };
     const path = unescapePath(row.fields.path!);
     if (!path.startsWith('/')) throw at(`path '${path}' does not begin with a slash`);
+    paths.add(path);
     const nid = number(`nid_${source.nid}`);
     const known = byNid.get(nid);
     if (known !== undefined) {
@@ -77,6 +80,16 @@ export async function packManifest(source: ManifestSource): Promise<Buffer> {
     const firstPage = pageCount === 0 ? 0 : number('page_off');
     if ((firstPage + pageCount) * 8 > pages.bytes.length)
       throw at(`pages ${firstPage} to ${firstPage + pageCount - 1} are not in ${source.pages}`);
+    lastPage = Math.max(lastPage, firstPage + pageCount);
+    // A file of one whole page says whether the pages are this image's: both digests are of the same bytes.
+    if (
+      type === 'f' &&
+      sizeBytes === 4096 &&
+      row.fields.sha256!.slice(0, 16) !== pages.bytes.toString('hex', firstPage * 8, firstPage * 8 + 8)
+    )
+      throw at(
+        `sha256 of one page is not the digest of page ${firstPage} in ${source.pages}: it belongs to another image`,
+      );
     const ordinal = builder.addInode({
       nid,
       type,
@@ -98,6 +111,17 @@ export async function packManifest(source: ManifestSource): Promise<Buffer> {
     byNid.set(nid, ordinal);
     builder.addPath(Buffer.from(path), ordinal);
   }
+  if (lastPage * 8 !== pages.bytes.length)
+    throw new DataError(
+      source.pages,
+      `holds ${pages.bytes.length / 8} pages where ${source.manifest} has ${lastPage}: it belongs to another image`,
+    );
+  for (const path of segments.keys())
+    if (!paths.has(path))
+      throw new DataError(
+        source.elf!,
+        `has segments of '${path}', which ${source.manifest} does not have: it belongs to another image`,
+      );
   return builder.pack({
     source: {
       kind: 'manifest',
@@ -111,6 +135,7 @@ export async function packManifest(source: ManifestSource): Promise<Buffer> {
       blockSize: null,
       uuid: null,
       fingerprints: false,
+      devices: [],
     },
     known: { layout: false, mtime: false, xattrs: false },
   });

@@ -1,4 +1,4 @@
-import { mkdir, rename, rm, writeFile } from 'node:fs/promises';
+import { mkdir, rename, rm, stat, writeFile } from 'node:fs/promises';
 import { basename, dirname, join } from 'node:path';
 import { located } from '../../error.ts';
 
@@ -9,7 +9,7 @@ import { located } from '../../error.ts';
 export async function writeFileAtomic(path: string, content: Uint8Array | string): Promise<void> {
   const temporary = join(dirname(path), `.${basename(path)}.tmp-${process.pid}-${counter++}`);
   try {
-    await mkdir(dirname(path), { recursive: true });
+    await makeFolder(dirname(path));
     await writeFile(temporary, content, { flag: 'wx' });
     await rename(temporary, path);
   } catch (error) {
@@ -19,3 +19,19 @@ export async function writeFileAtomic(path: string, content: Uint8Array | string
 }
 
 let counter = 0;
+
+/** mkdir -p. Node's own recursive mkdir never ends where a folder can't be made though its parent is there, as under /proc. */
+async function makeFolder(path: string): Promise<void> {
+  const make = (): Promise<boolean> =>
+    mkdir(path).then(
+      () => true,
+      async (error: NodeJS.ErrnoException) => {
+        if (error.code === 'EEXIST' && (await stat(path)).isDirectory()) return true;
+        if (error.code === 'ENOENT' && dirname(path) !== path) return false;
+        throw error;
+      },
+    );
+  if (await make()) return;
+  await makeFolder(dirname(path));
+  if (!(await make())) throw Object.assign(new Error('cannot be made'), { code: 'ENOENT', syscall: 'mkdir' });
+}

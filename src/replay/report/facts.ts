@@ -40,7 +40,7 @@ export function savedShare(row: ReplayRow | undefined): number | null {
   return baseline > 0 ? row.bytesSavedVsPerInode / PAGE_SIZE / baseline : null;
 }
 
-/** No model of whole images can save more: each page is still needed once. */
+/** Sharing between mounts can't save more: each page is still needed once. Duplicates within an image come on top. */
 export function ceilingShare(mounts: number): number {
   return 1 - 1 / Math.max(1, mounts);
 }
@@ -225,7 +225,7 @@ function pageSentence(result: ReplayResult, model: string | null): string | null
 function ceilingSentence(groups: Group[]): string {
   const mounts = [...new Set(groups.map((g) => g.mounts))].sort((a, b) => a - b);
   const shares = mounts.map((m) => `${percent(ceilingShare(m))} with ${plural(m, 'mount')}`);
-  return `No sharing of whole images can save more than ${shares.join(', ')}.`;
+  return `Sharing between mounts saves at most ${shares.join(', ')}; duplicates within an image come on top.`;
 }
 
 /** One point of memory and policy, under the headline model and the baseline. */

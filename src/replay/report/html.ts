@@ -114,7 +114,7 @@ function memoryTable(result: ReplayResult): string {
       .join('<br>') || '<span class="none">—</span>',
   ]);
   const caption = `Resident page cache in MiB and share saved against ${BASELINE}, memory unlimited`;
-  return table(caption, ['workload', 'from', ...models.map(escape), 'ceiling', 'real kernel'], rows, 2);
+  return table(caption, ['workload', 'from', ...models.map(esc), 'ceiling', 'real kernel'], rows, 2);
 }
 
 function hitRatioTable(result: ReplayResult): string {
@@ -127,7 +127,7 @@ function hitRatioTable(result: ReplayResult): string {
   ]);
   return table(
     'Hit ratio by memory, policy and sharing model',
-    ['workload', 'policy', 'memory', ...models.map(escape)],
+    ['workload', 'policy', 'memory', ...models.map(esc)],
     body,
     2,
   );

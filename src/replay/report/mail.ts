@@ -113,7 +113,12 @@ function memoryTable(result: ReplayResult, groups: Group[]): string[] {
 function ceilings(groups: Group[]): string[] {
   const mounts = [...new Set(groups.map((g) => g.mounts))].sort((a, b) => a - b);
   const shares = mounts.map((m) => `${share(ceilingShare(m))} for ${m} mount${m === 1 ? '' : 's'}`);
-  return [...para(`Ceiling of any sharing of whole images (1 - 1/mounts): ${shares.join(', ')}.`), ''];
+  return [
+    ...para(
+      `Ceiling of sharing between mounts (1 - 1/mounts): ${shares.join(', ')}; duplicates within an image come on top.`,
+    ),
+    '',
+  ];
 }
 
 function truthTable(result: ReplayResult): string[] {

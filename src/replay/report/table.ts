@@ -219,6 +219,8 @@ export function hitRatioTable(result: ReplayResult, options: TableOptions = {}):
 }
 
 const MOST_LINES = 40;
+/** Containers listed of one row; JSON has them all. */
+const MOST_CONTAINERS = 30;
 
 /** What each container uses, shares and is charged, in MiB; a result of many models shows the headline model's. */
 export function containersTable(result: ReplayResult, options: TableOptions = {}): string | null {
@@ -237,15 +239,18 @@ export function containersTable(result: ReplayResult, options: TableOptions = {}
   const rows = count(first) > MOST_LINES && some.length > 0 ? some : first;
   const limited = unlimited.length === 0;
   let last = '';
-  const body = rows.flatMap((row) =>
-    row.containers.map((c) => {
+  const body = rows.flatMap((row) => {
+    const lines = row.containers.slice(0, MOST_CONTAINERS).map((c) => {
       const group = [panelLabel(result, row), row.sharing, ...(limited ? [row.policy, row.memory] : [])].map(clean);
       const same = JSON.stringify(group) === last;
       last = JSON.stringify(group);
       const sizes = [c.usedPages, c.sharedPages, c.chargedPages].map((pages) => mib(pages).toFixed(1));
       return [...(same ? group.map(() => '') : group), clean(c.name), ...sizes];
-    }),
-  );
+    });
+    const more = row.containers.length - lines.length;
+    if (more > 0) lines.push([...lines[0]!.slice(0, -4).map(() => ''), `… and ${more} more`, '', '', '']);
+    return lines;
+  });
   const sized = (head: string, i: number, most: number): Column => ({
     head,
     width: Math.min(
@@ -263,7 +268,8 @@ export function containersTable(result: ReplayResult, options: TableOptions = {}
     ...['uses', 'shares', 'is charged'].map((head): Column => ({ head, width: 10, align: 'right' })),
   ];
   const only = rows === first ? '' : ` (${clean(model!)} only)`;
-  const caption = `Per container in MiB${only}: used, of that used by others too, charged as first toucher`;
+  const fills = rows.some((row) => row.from === 'fills') ? ' (fills: used is what it brought in)' : '';
+  const caption = `Per container in MiB${only}: used, of that used by others too, charged as first toucher${fills}`;
   return [paint.dim(clip(caption, TABLE_WIDTH)), render(columns, body, paint)].join('\n');
 }
 

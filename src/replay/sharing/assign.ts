@@ -25,12 +25,9 @@ export function mappingFinder(set: ReferenceSet): (page: number) => number {
  * Identities of a design that shares whole files: mappings of one class are one mapping, and a page is (class, page index).
  * @param classOf called once per mapping, in the order in which the mappings were first referenced; equal answers share
  */
-export function assignByFile(
-  set: ReferenceSet,
-  classOf: (mapping: Mapping, position: number) => string,
-): Omit<PageIds, 'notes'> {
+export function assignByFile(set: ReferenceSet, classOf: (mapping: Mapping) => string): Omit<PageIds, 'notes'> {
   const bases = new Map<string, { base: number; pages: number }>();
-  const classes: string[] = set.mappings.map(classOf);
+  const classes: string[] = set.mappings.map((mapping) => classOf(mapping));
   // A class is as long as its longest member; members differ in length only where the key leaves the size out.
   let slots = 0;
   classes.forEach((key, at) => {
@@ -64,7 +61,7 @@ export function assignByFile(
 export function assignByPage(
   set: ReferenceSet,
   width: number,
-  keyOf: (mapping: Mapping, position: number, pageIndex: number, key: Uint32Array) => void,
+  keyOf: (mapping: Mapping, pageIndex: number, key: Uint32Array) => void,
 ): Omit<PageIds, 'notes'> {
   const interner = new TupleInterner(width);
   const key = new Uint32Array(width);
@@ -73,7 +70,7 @@ export function assignByPage(
   for (const page of set.touched) {
     const at = find(page);
     const mapping = set.mappings[at]!;
-    keyOf(mapping, at, page - mapping.base, key);
+    keyOf(mapping, page - mapping.base, key);
     ids[page] = interner.intern(key);
   }
   return { ids, count: interner.size };

@@ -34,11 +34,11 @@ class Fingerprint implements SharingModel {
       unknownLayout: new Set<ImageIndex>(),
     };
     const refused = { size: 0, operations: 0 };
-    const ids = assignByFile(set, (mapping, position) => {
+    const decide = (mapping: Mapping): string | null => {
       const superblock = set.superblocks[mapping.superblock]!;
       const { image } = superblock;
       const value = superblock.domain === '' ? null : this.#fingerprint(mapping, image, images);
-      if (value === null) return `private ${position}`;
+      if (value === null) return null;
       if (!image.header.known.layout) images.unknownLayout.add(image);
       const key = `shared ${value} ${superblock.domain}`;
       const size = image.columns.sizeBytes[mapping.ordinal]!;
@@ -50,7 +50,17 @@ class Fingerprint implements SharingModel {
       }
       if (first.size === size && first.operations === operations) return key;
       refused[first.size === size ? 'operations' : 'size']++;
-      return `private ${position}`;
+      return null;
+    };
+    // An inode is decided once, however many recorded mounts are folded into its superblock.
+    const decided = new Map<string, string>();
+    const ids = assignByFile(set, (mapping) => {
+      const inode = `${mapping.superblock} ${mapping.ordinal}`;
+      const known = decided.get(inode);
+      if (known !== undefined) return known;
+      const key = decide(mapping) ?? `private ${inode}`;
+      decided.set(inode, key);
+      return key;
     });
     return { ...ids, notes: notesOf(images, refused) };
   }

@@ -20,6 +20,8 @@ export interface SharingModel {
   readonly name: string;
   /** Every effective parameter. */
   readonly params: Readonly<Record<string, string | number>>;
+  /** Images that lack what the model needs, by path; a model without this method takes any. */
+  lacking?(set: ReferenceSet): string[];
   /**
    * Identifies every touched logical page.
    * @throws DataError when an image lacks what the model needs

@@ -22,7 +22,7 @@ class PageContent implements SharingModel {
 
   identify(set: ReferenceSet): PageIds {
     const aligned = this.params.index === 'aligned';
-    const ids = assignByPage(set, 3, (mapping, _position, pageIndex, key) => {
+    const ids = assignByPage(set, 3, (mapping, pageIndex, key) => {
       const { firstPage, pageDigest } = set.superblocks[mapping.superblock]!.image.columns;
       const page = firstPage[mapping.ordinal]! + pageIndex;
       key[0] = pageDigest[2 * page]!;

@@ -11,7 +11,7 @@ class PerInode implements SharingModel {
   constructor(readonly name: string) {}
 
   identify(set: ReferenceSet): PageIds {
-    return { ...assignByFile(set, (_mapping, position) => String(position)), notes: [] };
+    return { ...assignByFile(set, ({ superblock, ordinal }) => `${superblock} ${ordinal}`), notes: [] };
   }
 }
 

@@ -14,7 +14,8 @@ const PAGE = 4096;
  * physical-index: a cached page belongs to where its data lies, (device, physical address), so that files which share blocks share pages.
  * Argued for by Hellwig and Wilcox on linux-fsdevel, 2026.
  *
- * layout=images (the default): the images as they are, each its own device; two mounts of one image are the same device. An uncompressed
+ * layout=images (the default): the images as they are, each its own device; two mounts of one image are the same device, and so are blobs
+ * of equal bytes that several images name as an extra device. An uncompressed
  * page is its byte address, a compressed one its pcluster and the offset in the decoded extent. A page that is made of several pieces (its
  * extents are not page-aligned, or its tail is packed elsewhere) is the sequence of them; a tail-packed page has the byte address of the
  * tail within the metadata; a hole has no address and stays with its inode.
@@ -35,7 +36,19 @@ class PhysicalIndex implements SharingModel {
     this.params = { layout, chunk: chunkBytes };
   }
 
+  lacking(set: ReferenceSet): string[] {
+    if (this.params.layout !== 'images') return [];
+    const images = set.superblocks.map(({ image }) => image).filter(({ header }) => !header.known.layout);
+    return [...new Set(images.map(({ path }) => path))];
+  }
+
   identify(set: ReferenceSet): PageIds {
+    const [path] = this.lacking(set);
+    if (path !== undefined)
+      throw new DataError(
+        path,
+        'physical-index needs physical addresses, and an index made from a manifest has none: use the image, or physical-index:layout=shared-blob',
+      );
     const { layout, chunk } = this.params;
     if (layout === 'shared-blob') return { ...assignByFile(set, (mapping) => contentKey(set, mapping)), notes: [] };
     if (layout === 'chunk-dedup') return { ...assignByChunk(set, chunk / PAGE), notes: [] };
@@ -52,6 +65,8 @@ export const physicalIndex: ModelEntry = {
     const chunkBytes = parseBytes(params.chunk!);
     if (chunkBytes === null || chunkBytes < PAGE || chunkBytes % PAGE !== 0)
       throw new UsageError(`sharing model '${name}': chunk '${params.chunk}' is not a multiple of ${PAGE} bytes`);
+    if (params.layout !== 'chunk-dedup' && params.chunk !== physicalIndex.defaults.chunk)
+      throw new UsageError(`sharing model '${name}': chunk goes with layout=chunk-dedup`);
     return new PhysicalIndex(name, params.layout!, chunkBytes);
   },
 };
@@ -66,22 +81,20 @@ const SEQUENCE = 1;
 const HOLE = 2;
 
 function assignByAddress(set: ReferenceSet): PageIds {
-  const devices = new Map<string, number>();
-  const deviceOf = set.superblocks.map(({ image }) => {
-    if (!image.header.known.layout)
-      throw new DataError(
-        image.path,
-        'physical-index needs physical addresses, and an index made from a manifest has none: use the image, or layout=shared-blob',
-      );
-    const identity = image.header.image.sha256!;
-    if (!devices.has(identity)) devices.set(identity, devices.size);
-    return devices.get(identity)!;
-  });
+  const numbers = new Map<string, number>();
+  const numberOf = (sha256: string): number => {
+    if (!numbers.has(sha256)) numbers.set(sha256, numbers.size);
+    return numbers.get(sha256)!;
+  };
+  /** per superblock: the number of each of its devices, the image itself first; equal bytes are one device */
+  const devicesOf = set.superblocks.map(({ image }) =>
+    [image.header.image.sha256!, ...image.header.image.devices.map(({ sha256 }) => sha256)].map(numberOf),
+  );
   const pieces = new TupleInterner(6);
   const tuple = new Uint32Array(6);
   let unaligned = 0;
   let holes = 0;
-  const ids = assignByPage(set, 1, (mapping, position, pageIndex, key) => {
+  const ids = assignByPage(set, 1, (mapping, pageIndex, key) => {
     const { image } = set.superblocks[mapping.superblock]!;
     const c = image.columns;
     const start = pageIndex * PAGE;
@@ -93,11 +106,11 @@ function assignByAddress(set: ReferenceSet): PageIds {
       const from = c.extentLa[e]!;
       const flags = c.extentFlags[e]!;
       if (flags & EXTENT_HOLE) {
-        tuple.set([HOLE, position, pageIndex, la - start, 0, 0]);
+        tuple.set([HOLE, mapping.superblock, mapping.ordinal, pageIndex, la - start, 0]);
       } else {
         const compressed = (flags & EXTENT_COMPRESSED) !== 0;
         const address = compressed ? c.extentPa[e]! : c.extentPa[e]! + (la - from);
-        const device = deviceOf[mapping.superblock]! * 65_536 + c.extentDevice[e]!;
+        const device = devicesOf[mapping.superblock]![c.extentDevice[e]!]!;
         tuple.set([
           PIECE,
           device,
@@ -167,7 +180,7 @@ function assignByChunk(set: ReferenceSet, chunkPages: number): Omit<PageIds, 'no
     }
     return id;
   };
-  return assignByPage(set, 2, (mapping, _position, pageIndex, key) => {
+  return assignByPage(set, 2, (mapping, pageIndex, key) => {
     const { image } = set.superblocks[mapping.superblock]!;
     const within = pageIndex % chunkPages;
     const first = pageIndex - within;

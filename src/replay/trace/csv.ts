@@ -106,6 +106,7 @@ export class CsvTrace {
       throw this.#error(line, `time_ns ${timeNs} is before that of the row above, ${this.#lastTimeNs}`);
     this.#lastTimeNs = timeNs;
     const container = record[columns.container]!;
+    if (container === '') throw this.#error(line, 'container is empty');
     const touch = record[columns.touch]!;
     return {
       timeNs,

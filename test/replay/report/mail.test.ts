@@ -138,8 +138,8 @@ describe('a mail', () => {
       ===================================
 
       The fingerprint model saves 23.8% of the resident page cache against
-      per-inode in redis a1+b1: 28.6 -> 21.8 MiB. No sharing of whole images
-      can save more than 50.0% with 2 mounts.
+      per-inode in redis a1+b1: 28.6 -> 21.8 MiB. Sharing between mounts saves
+      at most 50.0% with 2 mounts; duplicates within an image come on top.
 
       Resident page cache in MiB and share saved against per-inode, memory
       unlimited, from fills:
@@ -148,8 +148,8 @@ describe('a mail', () => {
       ----------------------------------------
       redis a1+b1           28.6    21.8 23.8%
 
-      Ceiling of any sharing of whole images (1 - 1/mounts): 50.0% for 2
-      mounts.
+      Ceiling of sharing between mounts (1 - 1/mounts): 50.0% for 2 mounts;
+      duplicates within an image come on top.
 
       Method
       ------
