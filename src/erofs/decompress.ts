@@ -46,7 +46,9 @@ export function decodePcluster(
   if (e.algorithm !== 'none' && codec === undefined) {
     throw vol.unsupported(`unsupported: ${e.algorithm.toUpperCase()} compression`, inode.nid, inode.offset);
   }
-  const src = vol.data(e.device, e.pa, e.plen, inode.nid);
+  const src = e.meta
+    ? vol.meta(inode.inMetabox, e.pa, e.plen, inode.nid, 'the inline pcluster')
+    : vol.data(e.device, e.pa, e.plen, inode.nid);
   if (codec === undefined) {
     copyPlain(src, e, blockSize, dst, dAt, length);
     return;

@@ -1,4 +1,4 @@
-import { crc32c, nameString, roundUp, s64, u16, u32, u64 } from './bytes.ts';
+import { crc32c, METABOX_NID_BIT, nameString, nidAt, roundUp, s64, u16, u32, u64 } from './bytes.ts';
 import { ErofsCorruptError, ErofsUnsupportedError, type Fault } from './error.ts';
 import {
   ALGORITHMS,
@@ -11,10 +11,12 @@ import {
   EROFS_SUPER_BLOCK_SIZE,
   EROFS_SUPER_MAGIC_V1,
   EROFS_SUPER_OFFSET,
+  INCOMPAT_48BIT,
   INCOMPAT_BIG_PCLUSTER,
   INCOMPAT_DEVICE_TABLE,
+  INCOMPAT_KNOWN,
+  INCOMPAT_METABOX,
   INCOMPAT_NAMES,
-  INCOMPAT_OPENABLE,
   INCOMPAT_ZERO_PADDING,
   Z_PCLUSTER_MAX_SIZE,
 } from './format.ts';
@@ -43,12 +45,16 @@ export interface Superblock {
   /** bytes; 512 to 65536 */
   readonly blockSize: number;
   readonly sbSize: number;
+  /** bytes of a block of a directory: blocks times 2^dirblkbits */
+  readonly dirBlockSize: number;
   readonly rootNid: number;
   /** how many inodes mkfs counted; nothing depends on it */
   readonly inos: number;
   /** seconds since 1970 that compact inodes' mtimes count from */
   readonly epoch: number;
   readonly fixedNsec: number;
+  /** when the image was made, seconds since 1970 */
+  readonly buildTime: number;
   /** blocks of the primary device as announced */
   readonly blocks: number;
   readonly metaBlkaddr: number;
@@ -69,6 +75,8 @@ export interface Superblock {
   /** in units of 4 bytes */
   readonly xattrPrefixStart: number;
   readonly packedNid: number;
+  /** the inode whose data holds metadata, or -1 */
+  readonly metaboxNid: number;
   /** index of the long prefix that names the fingerprint xattr, or -1 */
   readonly ishareXattrPrefixId: number;
 }
@@ -120,7 +128,7 @@ export function readSuperblock(reader: BlockReader): Superblock {
     }
   }
 
-  const unknown = (featureIncompat & ~INCOMPAT_OPENABLE) >>> 0;
+  const unknown = (featureIncompat & ~INCOMPAT_KNOWN) >>> 0;
   if (unknown !== 0) {
     const names = bitNames(unknown, INCOMPAT_NAMES);
     throw new ErofsUnsupportedError(
@@ -128,7 +136,11 @@ export function readSuperblock(reader: BlockReader): Superblock {
       fault,
     );
   }
-  if (b[90] !== 0) throw new ErofsUnsupportedError(`unsupported: dirblkbits ${b[90]}`, fault);
+  const dirBlockBits = blkszbits + b[90]!;
+  if (dirBlockBits > 16) {
+    // nameoff is 16 bits.
+    throw new ErofsUnsupportedError(`unsupported: directory blocks of 2^${dirBlockBits} bytes (dirblkbits)`, fault);
+  }
 
   const sbSize = EROFS_SUPER_BLOCK_SIZE + b[13]! * EROFS_SB_EXTSLOT_SIZE;
   if (EROFS_SUPER_OFFSET + sbSize > reader.size) {
@@ -145,6 +157,18 @@ export function readSuperblock(reader: BlockReader): Superblock {
       );
     }
   }
+  const hasMetabox = (featureIncompat & INCOMPAT_METABOX) !== 0;
+  let metaboxNid = -1;
+  if (hasMetabox) {
+    if (sbSize < 136) throw new ErofsCorruptError(`${sbSize} bytes hold no metabox_nid`, fault);
+    metaboxNid = nidAt(reader.readAt(EROFS_SUPER_OFFSET + 128, 8), 0, true);
+    if (inMetabox(metaboxNid)) throw new ErofsCorruptError('the metabox inode is in the metabox', fault);
+  }
+  const packedNid = nidAt(b, 96, hasMetabox);
+  if (hasMetabox && inMetabox(packedNid)) throw new ErofsCorruptError('the packed inode is in the metabox', fault);
+  const wide = (featureIncompat & INCOMPAT_48BIT) !== 0;
+  // Without the 8-byte root nid the field it shares with blocks_hi is the 2-byte one.
+  const rootNid8 = wide ? nidAt(b, 112, hasMetabox) : 0;
   const compression = readCompression(
     reader,
     u16(b, 84),
@@ -153,7 +177,8 @@ export function readSuperblock(reader: BlockReader): Superblock {
     EROFS_SUPER_OFFSET + sbSize,
     fault,
   );
-  const devices = featureIncompat & INCOMPAT_DEVICE_TABLE ? readDevices(reader, u16(b, 86), u16(b, 88), fault) : [];
+  const devices =
+    featureIncompat & INCOMPAT_DEVICE_TABLE ? readDevices(reader, u16(b, 86), u16(b, 88), wide, fault) : [];
 
   return {
     checksum,
@@ -164,11 +189,13 @@ export function readSuperblock(reader: BlockReader): Superblock {
     blkszbits,
     blockSize,
     sbSize,
-    rootNid: u16(b, 14),
+    dirBlockSize: 1 << dirBlockBits,
+    rootNid: rootNid8 || u16(b, 14),
     inos: u64(b, 16),
     epoch: s64(b, 24),
     fixedNsec: u32(b, 32),
-    blocks: u32(b, 36),
+    buildTime: s64(b, 24) + u32(b, 108),
+    blocks: u32(b, 36) + (rootNid8 ? u16(b, 14) * 0x100000000 : 0),
     metaBlkaddr: u32(b, 40),
     xattrBlkaddr: u32(b, 44),
     uuid: uuidString(b.subarray(48, 64)),
@@ -178,7 +205,8 @@ export function readSuperblock(reader: BlockReader): Superblock {
     devices,
     xattrPrefixCount,
     xattrPrefixStart: u32(b, 92),
-    packedNid: u64(b, 96),
+    packedNid,
+    metaboxNid,
     ishareXattrPrefixId,
   };
 }
@@ -231,8 +259,11 @@ function readCompression(
   return { algorithms, lz4MaxDistance, lz4MaxPclusterBlks };
 }
 
-/** struct erofs_deviceslot, 128 bytes at devt_slotoff * 128: tag[64] @0, blocks_lo u32 @64, uniaddr_lo u32 @68. */
-function readDevices(reader: BlockReader, count: number, slotoff: number, fault: Fault): DeviceSlot[] {
+/**
+ * struct erofs_deviceslot, 128 bytes at devt_slotoff * 128: tag[64] @0, blocks_lo u32 @64, uniaddr_lo u32 @68,
+ * and with the 48-bit layout blocks_hi u16 @72, uniaddr_hi u16 @74.
+ */
+function readDevices(reader: BlockReader, count: number, slotoff: number, wide: boolean, fault: Fault): DeviceSlot[] {
   const devices: DeviceSlot[] = [];
   const start = slotoff * EROFS_DEVT_SLOT_SIZE;
   if (start + count * EROFS_DEVT_SLOT_SIZE > reader.size) {
@@ -241,9 +272,17 @@ function readDevices(reader: BlockReader, count: number, slotoff: number, fault:
   }
   for (let i = 0; i < count; i++) {
     const slot = reader.readAt(start + i * EROFS_DEVT_SLOT_SIZE, EROFS_DEVT_SLOT_SIZE);
-    devices.push({ tag: cString(slot.subarray(0, 64)), blocks: u32(slot, 64), mappedBlkaddr: u32(slot, 68) });
+    devices.push({
+      tag: cString(slot.subarray(0, 64)),
+      blocks: u32(slot, 64) + (wide ? u16(slot, 72) * 0x100000000 : 0),
+      mappedBlkaddr: u32(slot, 68) + (wide ? u16(slot, 74) * 0x100000000 : 0),
+    });
   }
   return devices;
+}
+
+function inMetabox(nid: number): boolean {
+  return Math.floor(nid / METABOX_NID_BIT) % 2 === 1;
 }
 
 function bitNames(mask: number, names: readonly string[]): string[] {
