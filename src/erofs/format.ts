@@ -161,6 +161,9 @@ export const Z_LI_D0_CBLKCNT = 0x800;
 export const Z_PCLUSTER_MAX_SIZE = 1 << 20;
 export const Z_PCLUSTER_MAX_DSIZE = 12 << 20;
 
+/** the kernel's bound of an LZMA dictionary, in bytes */
+export const Z_LZMA_MAX_DICT_SIZE = 8 << 20;
+
 export type Algorithm = 'none' | 'lz4' | 'lzma' | 'deflate' | 'zstd';
 /** h_algorithmtype */
 export const ALGORITHMS: readonly Algorithm[] = ['lz4', 'lzma', 'deflate', 'zstd'];

@@ -18,6 +18,7 @@ import {
   INCOMPAT_METABOX,
   INCOMPAT_NAMES,
   INCOMPAT_ZERO_PADDING,
+  Z_LZMA_MAX_DICT_SIZE,
   Z_PCLUSTER_MAX_SIZE,
 } from './format.ts';
 import type { BlockReader } from './reader.ts';
@@ -68,6 +69,11 @@ export interface Superblock {
   readonly lz4MaxDistance: number;
   /** largest LZ4 pcluster, in blocks */
   readonly lz4MaxPclusterBlks: number;
+  /** LZMA dictionary in bytes; 0 where the image has no LZMA */
+  readonly lzmaDictSize: number;
+  /** log2 of the window in bytes; 0 where the image has none of the kind */
+  readonly deflateWindowBits: number;
+  readonly zstdWindowLog: number;
   /** whether compressed data sits at the end of its pcluster behind zeros, or at its start */
   readonly zeroPadding: boolean;
   readonly devices: readonly DeviceSlot[];
@@ -211,10 +217,22 @@ export function readSuperblock(reader: BlockReader): Superblock {
   };
 }
 
+interface Compression {
+  algorithms: readonly Algorithm[];
+  lz4MaxDistance: number;
+  lz4MaxPclusterBlks: number;
+  lzmaDictSize: number;
+  deflateWindowBits: number;
+  zstdWindowLog: number;
+}
+
 /**
  * Compression configurations, after the superblock when COMPR_CFGS is set: one record per set bit of
  * available_compr_algs, each 4-aligned: length u16, then that many bytes.
  * struct z_erofs_lz4_cfgs, 14 bytes: max_distance u16 @0, max_pclusterblks u16 @2.
+ * struct z_erofs_lzma_cfgs, 14 bytes: dict_size u32 @0, format u16 @4.
+ * struct z_erofs_deflate_cfgs, 6 bytes: windowbits u8 @0.
+ * struct z_erofs_zstd_cfgs, 6 bytes: format u8 @0, windowlog - 10 u8 @1.
  */
 function readCompression(
   reader: BlockReader,
@@ -223,18 +241,22 @@ function readCompression(
   blockSize: number,
   start: number,
   fault: Fault,
-): Pick<Superblock, 'algorithms' | 'lz4MaxDistance' | 'lz4MaxPclusterBlks'> {
-  if (!(featureIncompat & INCOMPAT_BIG_PCLUSTER)) {
-    // Images older than COMPR_CFGS know LZ4 only, and the field is its window.
-    return { algorithms: ['lz4'], lz4MaxDistance: algsOrDistance, lz4MaxPclusterBlks: 1 };
-  }
+): Compression {
+  const out: Compression = {
+    algorithms: ['lz4'],
+    lz4MaxDistance: 0,
+    lz4MaxPclusterBlks: 1,
+    lzmaDictSize: 0,
+    deflateWindowBits: 0,
+    zstdWindowLog: 0,
+  };
+  // Images older than COMPR_CFGS know LZ4 only, and the field is its window.
+  if (!(featureIncompat & INCOMPAT_BIG_PCLUSTER)) return { ...out, lz4MaxDistance: algsOrDistance };
   const unknown = algsOrDistance & ~((1 << ALGORITHMS.length) - 1);
   if (unknown !== 0) {
     throw new ErofsUnsupportedError(`unsupported: compression algorithms ${hex(unknown)}`, fault);
   }
   const algorithms: Algorithm[] = [];
-  let lz4MaxDistance = 0;
-  let lz4MaxPclusterBlks = 1;
   let at = start;
   for (let alg = 0; alg < ALGORITHMS.length; alg++) {
     if (!(algsOrDistance & (1 << alg))) continue;
@@ -245,18 +267,39 @@ function readCompression(
     if (length === 0 || at + 2 + length > reader.size) {
       throw new ErofsCorruptError('it is empty or leads past the end of the image', where);
     }
-    if (ALGORITHMS[alg] === 'lz4') {
-      if (length < 14) throw new ErofsCorruptError(`${length} bytes, fewer than 14`, where);
-      const cfg = reader.readAt(at + 2, length);
-      lz4MaxDistance = u16(cfg, 0);
-      lz4MaxPclusterBlks = u16(cfg, 2) || 1; // 0 is how the first big-pcluster mkfs wrote 1
-      if (lz4MaxPclusterBlks > Z_PCLUSTER_MAX_SIZE / blockSize) {
-        throw new ErofsCorruptError(`max_pclusterblks ${lz4MaxPclusterBlks} exceeds 1 MiB`, where);
-      }
+    const fields = ALGORITHMS[alg] === 'lz4' || ALGORITHMS[alg] === 'lzma' ? 14 : 6;
+    if (length < fields) throw new ErofsCorruptError(`${length} bytes, fewer than ${fields}`, where);
+    const cfg = reader.readAt(at + 2, length);
+    switch (ALGORITHMS[alg]) {
+      case 'lz4':
+        out.lz4MaxDistance = u16(cfg, 0);
+        out.lz4MaxPclusterBlks = u16(cfg, 2) || 1; // 0 is how the first big-pcluster mkfs wrote 1
+        if (out.lz4MaxPclusterBlks > Z_PCLUSTER_MAX_SIZE / blockSize) {
+          throw new ErofsCorruptError(`max_pclusterblks ${out.lz4MaxPclusterBlks} exceeds 1 MiB`, where);
+        }
+        break;
+      case 'lzma':
+        out.lzmaDictSize = u32(cfg, 0);
+        if (u16(cfg, 4) !== 0) throw new ErofsUnsupportedError(`unsupported: format ${u16(cfg, 4)}`, where);
+        if (out.lzmaDictSize < 4096 || out.lzmaDictSize > Z_LZMA_MAX_DICT_SIZE) {
+          throw new ErofsUnsupportedError(`unsupported: dictionary of ${out.lzmaDictSize} bytes`, where);
+        }
+        break;
+      case 'deflate':
+        out.deflateWindowBits = cfg[0]!;
+        if (cfg[0]! > 15) throw new ErofsUnsupportedError(`unsupported: window of 2^${cfg[0]} bytes`, where);
+        break;
+      case 'zstd':
+        out.zstdWindowLog = cfg[1]! + 10;
+        if (cfg[0] !== 0) throw new ErofsUnsupportedError(`unsupported: format ${cfg[0]}`, where);
+        if (out.zstdWindowLog > 20) {
+          throw new ErofsUnsupportedError(`unsupported: window of 2^${out.zstdWindowLog} bytes`, where);
+        }
+        break;
     }
     at += 2 + length;
   }
-  return { algorithms, lz4MaxDistance, lz4MaxPclusterBlks };
+  return { ...out, algorithms };
 }
 
 /**

@@ -1,19 +1,9 @@
 import { describe, expect, test } from 'vitest';
 import { ErofsError, Image, MemoryReader } from '../../src/erofs/index.ts';
 import { fixtureBytes, fixtures } from './fixtures.ts';
+import { random } from './random.ts';
 
 // Every byte of an image may lie: whatever comes is an answer or an ErofsError, and it comes soon.
-
-/** xorshift32: the mutations are the same on every machine */
-function random(seed: number): (below: number) => number {
-  let x = seed | 1;
-  return (below) => {
-    x ^= x << 13;
-    x ^= x >>> 17;
-    x ^= x << 5;
-    return (x >>> 0) % below;
-  };
-}
 
 /** Asks for everything; of each file no more than its first 16 extents and two pages, so that a lying size can't take long. */
 function exercise(bytes: Uint8Array, blob: Uint8Array | null): void {
@@ -76,7 +66,15 @@ function metadata(bytes: Uint8Array): number[] {
   };
   add(1024, 128);
   const image = Image.open(new MemoryReader(bytes));
+  const { metaboxNid, packedNid } = image.superblock;
+  for (const nid of [metaboxNid, packedNid]) {
+    if (nid <= 0) continue;
+    const inode = image.inode(nid);
+    add(inode.offset, inode.inodeSize + inode.xattrSize + 80);
+    if (nid === metaboxNid) for (const e of image.mapBlocks(inode)) add(e.pa, e.plen);
+  }
   for (const { inode } of image.walk()) {
+    if (inode.inMetabox) continue;
     add(inode.offset, inode.inodeSize + inode.xattrSize + 40);
     if (inode.type === 'directory')
       for (const e of image.mapBlocks(inode)) add(e.pa, Math.min(e.plen, inode.size - e.la));
