@@ -1,12 +1,22 @@
 import { createHash } from 'node:crypto';
 import { once } from 'node:events';
 import { Command } from 'commander';
-import { compareNames, type Extent, Image, type Inode, nameBytes, printableName } from '../erofs/index.ts';
+import {
+  checkImage,
+  compareNames,
+  type Extent,
+  extractImage,
+  Image,
+  type Inode,
+  nameBytes,
+  printableName,
+} from '../erofs/index.ts';
 
 interface Flags {
   json?: boolean;
   long?: boolean;
   device?: string[];
+  output?: string;
 }
 
 /** `image`: what is in an EROFS image. */
@@ -50,6 +60,21 @@ export function imageCommand(): Command {
     .option('--device <blob...>', 'devices of the device table, in its order')
     .option('--json', 'print foliolab.image.digest/1')
     .action((img: string, flags: Flags) => withImage(img, flags, (i) => digest(i, flags)));
+  image
+    .command('extract')
+    .description('write the tree into DIR, which must be empty or not exist')
+    .argument('<image>', 'EROFS image')
+    .requiredOption('-o, --output <dir>', 'where to')
+    .option('--device <blob...>', 'devices of the device table, in its order')
+    .option('--json', 'print foliolab.image.extract/1')
+    .action((img: string, flags: Flags) => withImage(img, flags, (i) => extract(i, flags)));
+  image
+    .command('check')
+    .description('decode everything; exit 1 and a line for every fault when something is wrong')
+    .argument('<image>', 'EROFS image')
+    .option('--device <blob...>', 'devices of the device table, in its order')
+    .option('--json', 'print foliolab.image.check/1')
+    .action((img: string, flags: Flags) => withImage(img, flags, (i) => check(i, flags)));
   return image;
 }
 
@@ -225,6 +250,36 @@ async function digest(image: Image, flags: Flags): Promise<void> {
   }
   if (flags.json) await out.add('\n]}\n');
   await out.flush();
+}
+
+async function extract(image: Image, flags: Flags): Promise<void> {
+  const dir = flags.output!;
+  const warnings: string[] = [];
+  const counts = extractImage(image, dir, (what) => {
+    warnings.push(what);
+    process.stderr.write(`foliolab: warning: ${what}\n`);
+  });
+  if (flags.json) {
+    const document = { schema: 'foliolab.image.extract/1', image: image.path, output: dir, ...counts, warnings };
+    return write(`${JSON.stringify(document, null, 2)}\n`);
+  }
+  const { directories, files, hardLinks, symlinks, specials, dataBytes } = counts;
+  const links = `${hardLinks} hard links, ${symlinks} symlinks, ${specials} special files`;
+  return write(`${dir}: ${directories} directories, ${files} files of ${dataBytes} bytes, ${links}\n`);
+}
+
+async function check(image: Image, flags: Flags): Promise<void> {
+  const { names, inodes, dataBytes, faults } = checkImage(image, ({ message }) => {
+    if (!flags.json) process.stderr.write(`foliolab: ${message}\n`);
+  });
+  if (faults.length > 0) process.exitCode = 1;
+  if (flags.json) {
+    const counts = { names, inodes, dataBytes };
+    const document = { schema: 'foliolab.image.check/1', image: image.path, ok: faults.length === 0, counts, faults };
+    return write(`${JSON.stringify(document, null, 2)}\n`);
+  }
+  const verdict = faults.length === 0 ? 'no fault' : `${faults.length} fault${faults.length === 1 ? '' : 's'}`;
+  return write(`${image.path}: ${verdict} in ${inodes} inodes, ${names} names, ${dataBytes} bytes of file data\n`);
 }
 
 /** A line of sha256sum, which marks an escaped name with a backslash at the line's start. */

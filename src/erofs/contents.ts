@@ -13,6 +13,12 @@ const DECODED_BYTES = 4 << 20;
 /** Reads `[offset, offset + length)` of the packed inode for inode `nid`, which has a fragment there. */
 export type FragmentReader = (nid: number, offset: number, length: number) => Uint8Array;
 
+/** Bytes of a file, and where in it they are. */
+export interface Piece {
+  readonly offset: number;
+  readonly bytes: Uint8Array;
+}
+
 interface Decoded {
   readonly nid: number;
   readonly la: number;
@@ -83,31 +89,37 @@ export class Contents {
     return out!;
   }
 
-  /** The whole of an inode in order, in chunks of up to 1 MiB (12 MiB when a pcluster is that large). */
-  *stream(inode: Inode): Generator<Uint8Array, void, undefined> {
+  /**
+   * The whole of an inode in order, in pieces of up to 1 MiB (12 MiB when a pcluster is that large).
+   * @param holes whether holes come too, as zeros, or are left out
+   */
+  *pieces(inode: Inode, holes: boolean): Generator<Piece, void, undefined> {
     let chunk: Uint8Array | null = null;
     let used = 0;
+    let offset = 0;
     for (const e of this.extents(inode)) {
       const end = Math.min(e.la + e.llen, inode.size);
       if (!e.encoded) {
-        if (chunk !== null) yield chunk.subarray(0, used);
+        if (chunk !== null) yield { offset, bytes: chunk.subarray(0, used) };
         chunk = null;
+        if (e.hole && !holes) continue;
         for (let at = e.la; at < end; at += STREAM_CHUNK) {
-          yield this.#bytes(inode, e, at, Math.min(STREAM_CHUNK, end - at));
+          yield { offset: at, bytes: this.#bytes(inode, e, at, Math.min(STREAM_CHUNK, end - at)) };
         }
         continue;
       }
       // pclusters are small: gather them.
       const n = end - e.la;
       if (chunk === null || used + n > chunk.length) {
-        if (chunk !== null) yield chunk.subarray(0, used);
+        if (chunk !== null) yield { offset, bytes: chunk.subarray(0, used) };
+        offset = e.la;
         chunk = uncleared(Math.max(n, Math.min(STREAM_CHUNK, inode.size - e.la)));
         used = 0;
       }
       decodePcluster(this.#vol, inode, e, chunk, used, n);
       used += n;
     }
-    if (chunk !== null) yield chunk.subarray(0, used);
+    if (chunk !== null) yield { offset, bytes: chunk.subarray(0, used) };
   }
 
   /** `[la, la + length)` of a file, within extent `e` */

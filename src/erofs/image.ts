@@ -1,5 +1,5 @@
 import { nameBytes, nameString, printableName } from './bytes.ts';
-import { Contents } from './contents.ts';
+import { Contents, type Piece } from './contents.ts';
 import type { Extent } from './data.ts';
 import { type Dirent, findDirent, readDirents } from './dir.ts';
 import { ErofsError } from './error.ts';
@@ -144,7 +144,7 @@ export class Image {
 
   /** All entries of a directory but `.` and `..`, sorted by their bytes as they are on disk. */
   readdir(dir: Inode): Dirent[] {
-    return this.#dirents(dir).filter((e) => e.name !== '.' && e.name !== '..');
+    return this.dirents(dir).filter((e) => e.name !== '.' && e.name !== '..');
   }
 
   /** The target of a symlink; see {@link nameString}. */
@@ -205,7 +205,13 @@ export class Image {
   /** The whole file in order, in chunks of up to 1 MiB; every pcluster is decoded once. */
   *stream(inode: Inode): Generator<Uint8Array, void, undefined> {
     if (inode.type !== 'file') throw this.#wrong(inode, 'a regular file');
-    yield* this.#contents.stream(inode);
+    for (const { bytes } of this.#contents.pieces(inode, true)) yield bytes;
+  }
+
+  /** As {@link stream}, but without the holes, which read as zeros. */
+  *pieces(inode: Inode): Generator<Piece, void, undefined> {
+    if (inode.type !== 'file') throw this.#wrong(inode, 'a regular file');
+    yield* this.#contents.pieces(inode, false);
   }
 
   /**
@@ -273,14 +279,15 @@ export class Image {
     }
   }
 
-  #dirents(dir: Inode): Dirent[] {
+  /** All entries of a directory, `.` and `..` included where they are, in the order on disk. */
+  dirents(dir: Inode): Dirent[] {
     if (dir.type !== 'directory') throw this.#wrong(dir, 'a directory');
     return readDirents(this.#vol, dir, this.#dirReader(dir));
   }
 
   #checkedDirents(dir: Inode, parentNid: number | null): Dirent[] {
     const out: Dirent[] = [];
-    for (const e of this.#dirents(dir)) {
+    for (const e of this.dirents(dir)) {
       const expected = e.name === '.' ? dir.nid : e.name === '..' ? parentNid : undefined;
       if (expected === undefined) out.push(e);
       else if (expected !== null && e.nid !== expected) {
