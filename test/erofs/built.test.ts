@@ -1,6 +1,7 @@
 import { describe, expect, test } from 'vitest';
 import { checkImage, Image, MemoryReader } from '../../src/erofs/index.ts';
 import { type BuildOptions, type BuiltFile, build, DATA_AT, lz4Literals, sparseReader } from './build.ts';
+import { outcome } from './hostile.ts';
 import { random } from './random.ts';
 
 // What mkfs.erofs can't write on this page size, or only on enormous input: images built by hand, byte by byte.
@@ -222,6 +223,79 @@ describe('extent records', () => {
     expect(content(image, 'flat2')).toEqual(Buffer.from(two));
     expect(content(image, 'chunk')).toEqual(Buffer.concat([two, Buffer.alloc(4096)]));
   });
+});
+
+test('HEAD1 and HEAD2 lclusters have an algorithm each', () => {
+  const a = noise(7, 3500);
+  const at = DATA_AT / 4096;
+  // h_algorithmtype: 15 doesn't exist.
+  const index = fields([2, 0], [2, 0], [4, at]);
+  const tail = (algorithms: number, first: number) =>
+    new Uint8Array(
+      Buffer.concat([fields([6, 0], [1, algorithms], [1, 0], [8, 0]), fields([2, first]), index.subarray(2, 8)]),
+    );
+  const make = (algorithms: number, first: number) =>
+    open({
+      blkszbits: 12,
+      featureIncompat: INCOMPAT.zeroPadding,
+      data: [padded(lz4Literals(a), 4096)],
+      files: [{ name: 'f', size: 3500, layout: 1, tail: tail(algorithms, first) }],
+    });
+  expect(content(make(0x0f, 3), 'f')).toEqual(Buffer.from(a));
+  expect(content(make(0xf0, 1), 'f')).toEqual(Buffer.from(a));
+  expect(() => content(make(0xf0, 3), 'f')).toThrow('unsupported: compression algorithm 15');
+  expect(() => content(make(0x0f, 1), 'f')).toThrow('unsupported: compression algorithm 15');
+});
+
+test('damaged extent records, devices and directories: an answer or an ErofsError', () => {
+  const record = (plen: number, pa: number, la: number) => fields([4, plen], [8, pa], [4, la]);
+  const files = (layout: number, tail: Uint8Array): BuiltFile => ({
+    name: `f${tail.length}`,
+    size: 9000,
+    layout,
+    tail,
+  });
+  const sound = build({
+    blkszbits: 12,
+    featureIncompat: INCOMPAT.zeroPadding | INCOMPAT.wide | INCOMPAT.devices | INCOMPAT.chunked,
+    wide: { blocksHigh: 0 },
+    data: [noise(9, 16384)],
+    devices: [{ tag: 'one', blocks: 4, uniaddr: 2 ** 20 }],
+    files: [
+      files(1, fields([4, 3], [2, 1], [2, 0], [8, DATA_AT], [4, 4096], [4, 4096], [4, 4096])),
+      files(1, fields([4, 3], [2, 3], [2, 0], [4, 4096], [4, DATA_AT], [4, 0], [4, 0], [4, 4096], [4, 2 ** 32 - 4096])),
+      files(
+        1,
+        new Uint8Array(
+          Buffer.concat([
+            fields([4, 2], [2, 5], [2, 0], [8, 0]),
+            record(4096, DATA_AT, 0),
+            record(8000, DATA_AT, 4096),
+          ]),
+        ),
+      ),
+      files(4, fields([4, 5], [4, 6], [4, 7])),
+    ],
+  });
+  const blob = noise(10, 16384);
+  const next = random(77);
+  const seen: Record<string, number> = {};
+  for (let i = 0; i < 3000; i++) {
+    const bytes = sound.slice();
+    const changes: string[] = [];
+    for (let k = 1 + next(3); k > 0; k--) {
+      // The superblock, the device table, or an inode with what follows it.
+      const at = [1024 + next(144), 8192 + 64 + next(12), 65536 + 512 * next(5) + next(120)][
+        next(8) < 1 ? next(2) : 2
+      ]!;
+      bytes[at] = next(3) === 0 ? next(256) : bytes[at]! ^ (1 << next(8));
+      changes.push(`${at}=${bytes[at]}`);
+    }
+    const code = outcome(bytes, blob, changes.join(' '));
+    seen[code] = (seen[code] ?? 0) + 1;
+  }
+  expect(seen.CORRUPT).toBeGreaterThan(100);
+  expect(seen.answer).toBeGreaterThan(100);
 });
 
 test.each([0, 1, 7, 40])('superblock with %i extra slots', (extslots) => {
