@@ -133,7 +133,7 @@ async function info(image: Image, flags: Flags): Promise<void> {
     ['blocks', `${sb.blocks} of ${sb.blockSize} bytes`],
     ['uuid', sb.uuid],
     ['volume name', printableName(sb.volumeName) || '(none)'],
-    ['made at', time(sb.epoch, sb.fixedNsec)],
+    ['made at', time(sb.buildTime, sb.fixedNsec)],
     ['checksum', sb.checksumVerified ? `0x${sb.checksum.toString(16)}, verified` : 'none'],
     ['features', sb.features.join(' ') || '(none)'],
     ['root nid', String(sb.rootNid)],
@@ -148,6 +148,8 @@ async function info(image: Image, flags: Flags): Promise<void> {
     ['file data', `${dataBytes} bytes`],
   ];
   if (Object.keys(layouts).some((l) => l.startsWith('compressed'))) rows.push(['algorithms', sb.algorithms.join(' ')]);
+  if (sb.packedNid > 0) rows.push(['packed inode', `nid ${sb.packedNid}`]);
+  if (sb.metaboxNid >= 0) rows.push(['metabox', `nid ${sb.metaboxNid}`]);
   sb.devices.forEach((d, i) => {
     const mapped = d.mappedBlkaddr ? `, mapped at block ${d.mappedBlkaddr}` : '';
     rows.push([`device ${i + 1}`, `${d.blocks} blocks${mapped}, tag ${printableName(d.tag) || '(none)'}`]);
@@ -204,9 +206,7 @@ async function map(image: Image, path: string, flags: Flags): Promise<void> {
   let n = 0;
   for (const e of image.mapBlocks(inode)) {
     if (flags.json) {
-      const { la, llen, pa, plen, device, algorithm, hole, meta, encoded, interlaced, partial } = e;
-      const extent = { la, llen, pa, plen, device, algorithm, hole, meta, encoded, interlaced, partial };
-      await out.add(`${n > 0 ? ',' : ''}\n${JSON.stringify(extent)}`);
+      await out.add(`${n > 0 ? ',' : ''}\n${JSON.stringify(e)}`);
     } else {
       const numbers = [
         [n, 5],
@@ -320,6 +320,7 @@ function modeString({ type, mode }: Inode): string {
 
 function how(e: Extent): string {
   if (e.hole) return 'hole';
+  if (e.fragment) return `fragment, at ${e.fragmentOffset} of the packed inode`;
   const words: string[] = [e.encoded && e.algorithm === 'none' ? 'plain' : e.algorithm];
   if (e.meta) words.push('inline');
   if (e.interlaced) words.push('interlaced');
