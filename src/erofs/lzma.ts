@@ -24,7 +24,7 @@ const probs = new Uint16Array(LITERAL + (0x300 << 4));
  * complement of the properties instead, (pb * 5 + lp) * 9 + lc with lc + lp <= 4 as liblzma and the kernel demand.
  * Not `partial`, the input must end with the output, and the range coder with a zero code, as the kernel checks it.
  *
- * All in one function, so that range, code and positions are registers: 2.4 times as fast as a bit-decoding method.
+ * All in one function, so that range, code and positions are locals: 38 MB/s on 64 KiB pclusters of programs.
  *
  * @returns -1, or the position in `src` where the stream is wrong; `dst[dAt, dEnd)` is garbage then
  */

@@ -3,7 +3,7 @@
 const BLOCK_MAX = 128 << 10;
 const SLACK = 32;
 
-// prettier: tables of the RFC, 3.1.1.3.2.1
+// Baselines and extra bits of the length codes: RFC 8878, 3.1.1.3.2.1.1
 const LL_BASE = Int32Array.from([
   ...Array(16).keys(),
   ...[16, 18, 20, 22, 24, 28, 32, 40, 48, 64, 128, 256, 512, 1024, 2048, 4096, 8192, 16384, 32768, 65536],
@@ -84,8 +84,8 @@ let readEnd = 0;
  * Decodes one Zstandard frame into `dst[dAt, dEnd)`, which it must fill exactly; with `partial` it may hold more.
  * A checksum at its end isn't verified: mkfs.erofs writes none.
  *
- * Away from the output's end it copies 8 bytes at a time, as lz4.ts does. About 15 times as fast as fzstd on 64 KiB
- * pclusters, and every length is checked before it is used.
+ * Away from the output's end it copies 8 bytes at a time, as lz4.ts does. On 64 KiB pclusters of programs 195 MB/s,
+ * where fzstd has 21, and every length is checked before it is used.
  *
  * @returns -1, or about where in `src` the frame is wrong; `dst[dAt, dEnd)` is garbage then
  */
