@@ -1,12 +1,22 @@
 import { createHash } from 'node:crypto';
 import { once } from 'node:events';
 import { Command } from 'commander';
-import { compareNames, type Extent, Image, type Inode, nameBytes, printableName } from '../erofs/index.ts';
+import {
+  checkImage,
+  compareNames,
+  type Extent,
+  extractImage,
+  Image,
+  type Inode,
+  nameBytes,
+  printableName,
+} from '../erofs/index.ts';
 
 interface Flags {
   json?: boolean;
   long?: boolean;
   device?: string[];
+  output?: string;
 }
 
 /** `image`: what is in an EROFS image. */
@@ -50,6 +60,21 @@ export function imageCommand(): Command {
     .option('--device <blob...>', 'devices of the device table, in its order')
     .option('--json', 'print foliolab.image.digest/1')
     .action((img: string, flags: Flags) => withImage(img, flags, (i) => digest(i, flags)));
+  image
+    .command('extract')
+    .description('write the tree into DIR, which must be empty or not exist')
+    .argument('<image>', 'EROFS image')
+    .requiredOption('-o, --output <dir>', 'where to')
+    .option('--device <blob...>', 'devices of the device table, in its order')
+    .option('--json', 'print foliolab.image.extract/1')
+    .action((img: string, flags: Flags) => withImage(img, flags, (i) => extract(i, flags)));
+  image
+    .command('check')
+    .description('decode everything; exit 1 and a line for every fault when something is wrong')
+    .argument('<image>', 'EROFS image')
+    .option('--device <blob...>', 'devices of the device table, in its order')
+    .option('--json', 'print foliolab.image.check/1')
+    .action((img: string, flags: Flags) => withImage(img, flags, (i) => check(i, flags)));
   return image;
 }
 
@@ -108,7 +133,7 @@ async function info(image: Image, flags: Flags): Promise<void> {
     ['blocks', `${sb.blocks} of ${sb.blockSize} bytes`],
     ['uuid', sb.uuid],
     ['volume name', printableName(sb.volumeName) || '(none)'],
-    ['made at', time(sb.epoch, sb.fixedNsec)],
+    ['made at', time(sb.buildTime, sb.fixedNsec)],
     ['checksum', sb.checksumVerified ? `0x${sb.checksum.toString(16)}, verified` : 'none'],
     ['features', sb.features.join(' ') || '(none)'],
     ['root nid', String(sb.rootNid)],
@@ -123,6 +148,8 @@ async function info(image: Image, flags: Flags): Promise<void> {
     ['file data', `${dataBytes} bytes`],
   ];
   if (Object.keys(layouts).some((l) => l.startsWith('compressed'))) rows.push(['algorithms', sb.algorithms.join(' ')]);
+  if (sb.packedNid > 0) rows.push(['packed inode', `nid ${sb.packedNid}`]);
+  if (sb.metaboxNid >= 0) rows.push(['metabox', `nid ${sb.metaboxNid}`]);
   sb.devices.forEach((d, i) => {
     const mapped = d.mappedBlkaddr ? `, mapped at block ${d.mappedBlkaddr}` : '';
     rows.push([`device ${i + 1}`, `${d.blocks} blocks${mapped}, tag ${printableName(d.tag) || '(none)'}`]);
@@ -179,9 +206,7 @@ async function map(image: Image, path: string, flags: Flags): Promise<void> {
   let n = 0;
   for (const e of image.mapBlocks(inode)) {
     if (flags.json) {
-      const { la, llen, pa, plen, device, algorithm, hole, meta, encoded, interlaced, partial } = e;
-      const extent = { la, llen, pa, plen, device, algorithm, hole, meta, encoded, interlaced, partial };
-      await out.add(`${n > 0 ? ',' : ''}\n${JSON.stringify(extent)}`);
+      await out.add(`${n > 0 ? ',' : ''}\n${JSON.stringify(e)}`);
     } else {
       const numbers = [
         [n, 5],
@@ -227,6 +252,36 @@ async function digest(image: Image, flags: Flags): Promise<void> {
   await out.flush();
 }
 
+async function extract(image: Image, flags: Flags): Promise<void> {
+  const dir = flags.output!;
+  const warnings: string[] = [];
+  const counts = extractImage(image, dir, (what) => {
+    warnings.push(what);
+    process.stderr.write(`foliolab: warning: ${what}\n`);
+  });
+  if (flags.json) {
+    const document = { schema: 'foliolab.image.extract/1', image: image.path, output: dir, ...counts, warnings };
+    return write(`${JSON.stringify(document, null, 2)}\n`);
+  }
+  const { directories, files, hardLinks, symlinks, specials, dataBytes } = counts;
+  const links = `${hardLinks} hard links, ${symlinks} symlinks, ${specials} special files`;
+  return write(`${dir}: ${directories} directories, ${files} files of ${dataBytes} bytes, ${links}\n`);
+}
+
+async function check(image: Image, flags: Flags): Promise<void> {
+  const { names, inodes, dataBytes, faults } = checkImage(image, ({ message }) => {
+    if (!flags.json) process.stderr.write(`foliolab: ${message}\n`);
+  });
+  if (faults.length > 0) process.exitCode = 1;
+  if (flags.json) {
+    const counts = { names, inodes, dataBytes };
+    const document = { schema: 'foliolab.image.check/1', image: image.path, ok: faults.length === 0, counts, faults };
+    return write(`${JSON.stringify(document, null, 2)}\n`);
+  }
+  const verdict = faults.length === 0 ? 'no fault' : `${faults.length} fault${faults.length === 1 ? '' : 's'}`;
+  return write(`${image.path}: ${verdict} in ${inodes} inodes, ${names} names, ${dataBytes} bytes of file data\n`);
+}
+
 /** A line of sha256sum, which marks an escaped name with a backslash at the line's start. */
 function sumLine(sum: string, path: string): string {
   if (!/[\\\n\r]/.test(path)) return `${sum}  ${path}\n`;
@@ -265,6 +320,7 @@ function modeString({ type, mode }: Inode): string {
 
 function how(e: Extent): string {
   if (e.hole) return 'hole';
+  if (e.fragment) return `fragment, at ${e.fragmentOffset} of the packed inode`;
   const words: string[] = [e.encoded && e.algorithm === 'none' ? 'plain' : e.algorithm];
   if (e.meta) words.push('inline');
   if (e.interlaced) words.push('interlaced');

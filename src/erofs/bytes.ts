@@ -15,6 +15,22 @@ export function u64(b: Uint8Array, at: number): number {
   return u32(b, at + 4) * 0x100000000 + u32(b, at);
 }
 
+/** the bit of a folded nid that says: in the metabox */
+export const METABOX_NID_BIT = 2 ** 31;
+
+/**
+ * The nid at `at`, a u64 whose bit 63 means "in the metabox" where the image has one. That bit moves to bit 31 then, and
+ * bits 31-62 move up by one: the inode number that Linux shows (erofs_nid_to_ino64).
+ * @returns a value above 2^53 - 1 when the nid is too large
+ */
+export function nidAt(b: Uint8Array, at: number, hasMetabox: boolean): number {
+  if (!hasMetabox) return u64(b, at);
+  const low = u32(b, at);
+  const high = u32(b, at + 4);
+  const upper = (high & 0x7fffffff) * 2 + (low >>> 31);
+  return upper * 0x100000000 + (high >>> 31) * METABOX_NID_BIT + (low & 0x7fffffff);
+}
+
 /** @returns the s64 at `at`, rounded beyond ±2^53 */
 export function s64(b: Uint8Array, at: number): number {
   return (u32(b, at + 4) | 0) * 0x100000000 + u32(b, at);

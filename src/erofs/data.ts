@@ -19,7 +19,7 @@ export interface Extent {
   readonly algorithm: Algorithm;
   /** reads as zeros */
   readonly hole: boolean;
-  /** lies in the metadata area, behind its inode (inline tail) */
+  /** lies in the metadata area (the metabox, if its inode does), behind its inode: an inline tail, encoded or not */
   readonly meta: boolean;
   /** a pcluster of a compressed file, its algorithm `none` or not */
   readonly encoded: boolean;
@@ -27,6 +27,9 @@ export interface Extent {
   readonly interlaced: boolean;
   /** the pcluster decodes to more than this extent; several extents may use it (dedupe) */
   readonly partial: boolean;
+  /** lies in the packed inode's data, from `fragmentOffset` on; pa and plen are 0 then */
+  readonly fragment: boolean;
+  readonly fragmentOffset: number;
 }
 
 function rawExtent(la: number, llen: number, pa: number, device: number, meta: boolean): Extent {
@@ -42,10 +45,16 @@ function rawExtent(la: number, llen: number, pa: number, device: number, meta: b
     encoded: false,
     interlaced: false,
     partial: false,
+    fragment: false,
+    fragmentOffset: 0,
   };
 }
 
-function holeExtent(la: number, llen: number): Extent {
+export function fragmentExtent(la: number, llen: number, fragmentOffset: number): Extent {
+  return { ...holeExtent(la, llen), hole: false, fragment: true, fragmentOffset };
+}
+
+export function holeExtent(la: number, llen: number): Extent {
   return {
     la,
     llen,
@@ -58,6 +67,8 @@ function holeExtent(la: number, llen: number): Extent {
     encoded: false,
     interlaced: false,
     partial: false,
+    fragment: false,
+    fragmentOffset: 0,
   };
 }
 
@@ -96,7 +107,7 @@ export function mapChunk(vol: Volume, inode: Inode, la: number): Extent {
   const chunkSize = 2 ** inode.chunkBits;
   const index = Math.floor(la / chunkSize);
   const at = roundUp(inodeEnd(inode), unit) + unit * index;
-  const entry = vol.meta(at, unit, inode.nid, `entry ${index} of the chunk map`);
+  const entry = vol.meta(inode.inMetabox, at, unit, inode.nid, `entry ${index} of the chunk map`);
   const start = index * chunkSize;
   const llen = Math.min(chunkSize, roundUp(inode.size - start, blockSize));
   if (!indexed) {

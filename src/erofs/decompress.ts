@@ -1,8 +1,11 @@
 import type { Extent } from './data.ts';
+import { deflateDecode } from './deflate.ts';
 import type { Algorithm } from './format.ts';
 import type { Inode } from './inode.ts';
 import { lz4Decode } from './lz4.ts';
+import { microLzmaDecode } from './lzma.ts';
 import type { Volume } from './volume.ts';
+import { zstdDecode } from './zstd.ts';
 
 /**
  * Decodes `src[sAt, sEnd)` to exactly `dst[dAt, dEnd)`; with `partial` the encoded data may hold more than that.
@@ -19,8 +22,11 @@ export type Codec = (
 ) => number;
 
 /** A codec is one file and one line here. */
-const CODECS: Partial<Record<Algorithm, Codec>> = {
+export const CODECS: Record<Exclude<Algorithm, 'none'>, Codec> = {
   lz4: lz4Decode,
+  lzma: microLzmaDecode,
+  deflate: deflateDecode,
+  zstd: zstdDecode,
 };
 
 /**
@@ -31,7 +37,7 @@ const CODECS: Partial<Record<Algorithm, Codec>> = {
  *
  * @param e an extent with `encoded` set
  * @param length bytes, at most `e.llen`
- * @throws ErofsCorruptError, ErofsUnsupportedError
+ * @throws ErofsCorruptError
  */
 export function decodePcluster(
   vol: Volume,
@@ -42,15 +48,14 @@ export function decodePcluster(
   length: number,
 ): void {
   const { blockSize, zeroPadding } = vol.sb;
-  const codec = CODECS[e.algorithm];
-  if (e.algorithm !== 'none' && codec === undefined) {
-    throw vol.unsupported(`unsupported: ${e.algorithm.toUpperCase()} compression`, inode.nid, inode.offset);
-  }
-  const src = vol.data(e.device, e.pa, e.plen, inode.nid);
-  if (codec === undefined) {
+  const src = e.meta
+    ? vol.meta(inode.inMetabox, e.pa, e.plen, inode.nid, 'the inline pcluster')
+    : vol.data(e.device, e.pa, e.plen, inode.nid);
+  if (e.algorithm === 'none') {
     copyPlain(src, e, blockSize, dst, dAt, length);
     return;
   }
+  const codec = CODECS[e.algorithm];
   let margin = 0;
   if (zeroPadding) {
     const end = Math.min(e.plen, blockSize);

@@ -1,4 +1,4 @@
-import { nameString, u16, u64 } from './bytes.ts';
+import { nameString, nidAt, u16 } from './bytes.ts';
 import { EROFS_DIRENT_SIZE, EROFS_NAME_LEN, FILE_TYPES, type FileType } from './format.ts';
 import type { Inode } from './inode.ts';
 import type { Volume } from './volume.ts';
@@ -61,8 +61,7 @@ class DirBlock {
   entry(i: number, name: Uint8Array): Dirent {
     const b = this.#bytes;
     if (name.includes(0) || name.includes(0x2f)) throw this.#corrupt(i, `the name has a '/' or a NUL in it`);
-    const nid = u64(b, i * EROFS_DIRENT_SIZE);
-    // Bit 63 would mean an inode in the metabox, which superblock.ts has refused as a feature.
+    const nid = nidAt(b, i * EROFS_DIRENT_SIZE, this.#vol.sb.metaboxNid >= 0);
     if (!Number.isSafeInteger(nid)) throw this.#corrupt(i, 'its nid is above 2^53');
     const type = b[i * EROFS_DIRENT_SIZE + 10]!;
     if (type >= FILE_TYPES.length) throw this.#corrupt(i, `file type ${type} is not defined`);
@@ -84,7 +83,7 @@ class DirBlock {
  * @throws ErofsCorruptError; ErofsError LIMIT when the directory is larger than maxBytes
  */
 export function readDirents(vol: Volume, dir: Inode, read: DirReader): Dirent[] {
-  const { blockSize } = vol.sb;
+  const blockSize = vol.sb.dirBlockSize;
   if (dir.size > vol.maxBytes) throw vol.limit(`a directory of ${dir.size} bytes`, dir.nid);
   const out: Dirent[] = [];
   let last: Uint8Array | null = null;
@@ -105,7 +104,7 @@ export function readDirents(vol: Volume, dir: Inode, read: DirReader): Dirent[] 
  * @returns null when the directory hasn't got it
  */
 export function findDirent(vol: Volume, dir: Inode, name: Uint8Array, read: DirReader): Dirent | null {
-  const { blockSize } = vol.sb;
+  const blockSize = vol.sb.dirBlockSize;
   const load = (i: number) => {
     const at = i * blockSize;
     return new DirBlock(vol, dir, read(at, Math.min(blockSize, dir.size - at)), at);

@@ -7,6 +7,7 @@ export const EROFS_SB_EXTSLOT_SIZE = 16;
 export const EROFS_DEVT_SLOT_SIZE = 128;
 
 export const COMPAT_SB_CHKSUM = 0x01;
+export const COMPAT_SHARED_EA_IN_METABOX = 0x08;
 export const COMPAT_PLAIN_XATTR_PFX = 0x10;
 export const COMPAT_ISHARE_XATTRS = 0x20;
 
@@ -46,18 +47,17 @@ export const INCOMPAT_NAMES = [
   'metabox',
 ];
 
-/**
- * What an image may announce and still be opened. A bit that only some inodes need (ztailpacking, fragments) is let
- * through here and refused at the inode that needs it; one that moves the metadata itself is refused at once.
- */
-export const INCOMPAT_OPENABLE =
+/** what an image may announce; any other bit is refused when it is opened */
+export const INCOMPAT_KNOWN =
   INCOMPAT_ZERO_PADDING |
   INCOMPAT_BIG_PCLUSTER |
   INCOMPAT_CHUNKED_FILE |
   INCOMPAT_DEVICE_TABLE |
   INCOMPAT_ZTAILPACKING |
   INCOMPAT_FRAGMENTS |
-  INCOMPAT_XATTR_PREFIXES;
+  INCOMPAT_XATTR_PREFIXES |
+  INCOMPAT_48BIT |
+  INCOMPAT_METABOX;
 
 // i_format: bit 0 version, bits 1-3 data layout, bit 4 NLINK_1 (compact non-directories) or DOT_OMITTED (directories)
 export const I_VERSION_EXTENDED = 0x01;
@@ -140,7 +140,15 @@ export const Z_ADVISE_BIG_PCLUSTER_2 = 0x04;
 export const Z_ADVISE_INLINE_PCLUSTER = 0x08;
 export const Z_ADVISE_INTERLACED_PCLUSTER = 0x10;
 export const Z_ADVISE_FRAGMENT_PCLUSTER = 0x20;
+/** extent records: their size is 4 << the two bits from here */
+export const Z_ADVISE_EXTRECSZ_BIT = 1;
+export const Z_ADVISE_EXTRECSZ_MASK = 0x3;
 export const Z_FRAGMENT_INODE = 0x80;
+
+// z_erofs_extent.plen
+export const Z_EXTENT_PLEN_MASK = 0x1fffff;
+export const Z_EXTENT_PLEN_PARTIAL = 0x8000000;
+export const Z_EXTENT_PLEN_FMT_BIT = 28;
 
 export const Z_PLAIN = 0;
 export const Z_HEAD1 = 1;
@@ -152,6 +160,9 @@ export const Z_LI_D0_CBLKCNT = 0x800;
 /** the kernel's bounds of one pcluster, encoded and decoded, in bytes */
 export const Z_PCLUSTER_MAX_SIZE = 1 << 20;
 export const Z_PCLUSTER_MAX_DSIZE = 12 << 20;
+
+/** the kernel's bound of an LZMA dictionary, in bytes */
+export const Z_LZMA_MAX_DICT_SIZE = 8 << 20;
 
 export type Algorithm = 'none' | 'lz4' | 'lzma' | 'deflate' | 'zstd';
 /** h_algorithmtype */

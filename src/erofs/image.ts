@@ -1,15 +1,14 @@
-import { nameBytes, nameString, printableName, uncleared } from './bytes.ts';
-import { type Extent, mapChunk, mapFlat } from './data.ts';
-import { decodePcluster } from './decompress.ts';
+import { nameBytes, nameString, printableName } from './bytes.ts';
+import { Contents, type Piece } from './contents.ts';
+import type { Extent } from './data.ts';
 import { type Dirent, findDirent, readDirents } from './dir.ts';
 import { ErofsError } from './error.ts';
-import { PATH_MAX } from './format.ts';
+import { INCOMPAT_FRAGMENTS, PATH_MAX } from './format.ts';
 import { type Inode, readInode } from './inode.ts';
 import { type BlockReader, FileReader, MemoryReader } from './reader.ts';
 import { readSuperblock, type Superblock } from './superblock.ts';
 import { Volume } from './volume.ts';
-import { type LongPrefixes, prefixesArePacked, readLongPrefixes, readXattrs, type Xattr } from './xattr.ts';
-import { PclusterMap } from './zmap.ts';
+import { type LongPrefixes, prefixPlace, readLongPrefixes, readXattrs, type Xattr } from './xattr.ts';
 
 /** A file name (opened, and closed by {@link Image.close}), the bytes, or anything that reads blocks. */
 export type ImageSource = string | Uint8Array | BlockReader;
@@ -30,17 +29,8 @@ export interface WalkEntry {
   readonly inode: Inode;
 }
 
-const STREAM_CHUNK = 1 << 20;
-const DECODED_COUNT = 8;
-const DECODED_BYTES = 4 << 20;
 const MAX_SYMLINKS = 40; // as Linux
 const MAX_DEPTH = PATH_MAX / 2; // deeper than any path name can say
-
-interface Decoded {
-  readonly nid: number;
-  readonly la: number;
-  readonly bytes: Uint8Array;
-}
 
 /**
  * An EROFS image, open for reading. Nothing is believed: every method may throw {@link ErofsCorruptError} or
@@ -53,13 +43,23 @@ export class Image {
   readonly superblock: Superblock;
   readonly #vol: Volume;
   #prefixes: LongPrefixes | null = null;
-  #pclusters: PclusterMap | null = null;
-  /** pclusters decoded by random access, the last used first */
-  readonly #decoded: Decoded[] = [];
+  readonly #contents: Contents;
+  readonly #packedContents: Contents;
+  #packed: Inode | null = null;
 
   private constructor(vol: Volume) {
     this.#vol = vol;
     this.superblock = vol.sb;
+    const { metaboxNid } = vol.sb;
+    this.#contents = new Contents(vol, (nid, offset, length) => this.#readPacked(nid, offset, length));
+    this.#packedContents = new Contents(vol, (nid) => {
+      throw vol.corrupt('the packed inode has a fragment, which would be in itself', nid, null);
+    });
+    if (metaboxNid >= 0) {
+      const box = readInode(vol, metaboxNid);
+      const contents = new Contents(vol, (nid, offset, length) => this.#readPacked(nid, offset, length));
+      vol.metabox = { size: box.size, read: (offset, length) => contents.read(box, offset, length) };
+    }
   }
 
   /** Reads and checks the superblock and the root directory's inode. */
@@ -144,7 +144,7 @@ export class Image {
 
   /** All entries of a directory but `.` and `..`, sorted by their bytes as they are on disk. */
   readdir(dir: Inode): Dirent[] {
-    return this.#dirents(dir).filter((e) => e.name !== '.' && e.name !== '..');
+    return this.dirents(dir).filter((e) => e.name !== '.' && e.name !== '..');
   }
 
   /** The target of a symlink; see {@link nameString}. */
@@ -153,7 +153,7 @@ export class Image {
     if (inode.size === 0 || inode.size >= PATH_MAX) {
       throw this.#vol.corrupt(`a symlink of ${inode.size} bytes`, inode.nid, inode.offset);
     }
-    const target = this.#readBytes(inode, 0, inode.size);
+    const target = this.#contents.read(inode, 0, inode.size);
     if (target.includes(0)) throw this.#vol.corrupt('the symlink has a NUL in it', inode.nid, inode.offset);
     return nameString(target);
   }
@@ -167,17 +167,12 @@ export class Image {
   longPrefixes(): LongPrefixes {
     if (this.#prefixes === null) {
       const vol = this.#vol;
-      if (prefixesArePacked(vol)) {
-        const packed = this.inode(this.superblock.packedNid);
-        this.#prefixes = readLongPrefixes(vol, (offset, length) => {
-          if (offset + length > packed.size) {
-            throw vol.corrupt('the long xattr prefixes lead past the end of the packed inode', packed.nid, null);
-          }
-          return this.#readBytes(packed, offset, length);
-        });
-      } else {
-        this.#prefixes = readLongPrefixes(vol, (at, length) => vol.meta(at, length, null, 'a long xattr prefix'));
-      }
+      const place = prefixPlace(vol);
+      this.#prefixes = readLongPrefixes(vol, (at, length) =>
+        place === 'packed'
+          ? this.#readPacked(vol.sb.packedNid, at, length)
+          : vol.meta(place === 'metabox', at, length, null, 'a long xattr prefix'),
+      );
     }
     return this.#prefixes;
   }
@@ -204,33 +199,19 @@ export class Image {
    */
   read(inode: Inode, offset: number, length: number): Uint8Array {
     if (inode.type !== 'file') throw this.#wrong(inode, 'a regular file');
-    return this.#readBytes(inode, offset, length);
+    return this.#contents.read(inode, offset, length);
   }
 
   /** The whole file in order, in chunks of up to 1 MiB; every pcluster is decoded once. */
   *stream(inode: Inode): Generator<Uint8Array, void, undefined> {
     if (inode.type !== 'file') throw this.#wrong(inode, 'a regular file');
-    let chunk: Uint8Array | null = null;
-    let used = 0;
-    for (const e of this.mapBlocks(inode)) {
-      const end = Math.min(e.la + e.llen, inode.size);
-      if (!e.encoded) {
-        for (let at = e.la; at < end; at += STREAM_CHUNK) {
-          yield this.#rawBytes(inode, e, at, Math.min(STREAM_CHUNK, end - at));
-        }
-        continue;
-      }
-      // pclusters are small: gather them.
-      const n = end - e.la;
-      if (chunk === null || used + n > chunk.length) {
-        if (chunk !== null) yield chunk.subarray(0, used);
-        chunk = uncleared(Math.max(n, Math.min(STREAM_CHUNK, inode.size - e.la)));
-        used = 0;
-      }
-      decodePcluster(this.#vol, inode, e, chunk, used, n);
-      used += n;
-    }
-    if (chunk !== null) yield chunk.subarray(0, used);
+    for (const { bytes } of this.#contents.pieces(inode, true)) yield bytes;
+  }
+
+  /** As {@link stream}, but without the holes, which read as zeros. */
+  *pieces(inode: Inode): Generator<Piece, void, undefined> {
+    if (inode.type !== 'file') throw this.#wrong(inode, 'a regular file');
+    yield* this.#contents.pieces(inode, false);
   }
 
   /**
@@ -239,15 +220,7 @@ export class Image {
    */
   *mapBlocks(inode: Inode): Generator<Extent, void, undefined> {
     if (inode.type !== 'file' && inode.type !== 'directory' && inode.type !== 'symlink') return;
-    for (let la = 0; la < inode.size; ) {
-      const e = this.#map(inode, la);
-      if (e.la !== la || !(e.llen > 0)) {
-        const what = `extent of ${e.llen} bytes at ${e.la} where one at ${la} is due`;
-        throw this.#vol.corrupt(what, inode.nid, inode.offset);
-      }
-      yield e;
-      la += e.llen;
-    }
+    yield* this.#contents.extents(inode);
   }
 
   /**
@@ -306,14 +279,15 @@ export class Image {
     }
   }
 
-  #dirents(dir: Inode): Dirent[] {
+  /** All entries of a directory, `.` and `..` included where they are, in the order on disk. */
+  dirents(dir: Inode): Dirent[] {
     if (dir.type !== 'directory') throw this.#wrong(dir, 'a directory');
     return readDirents(this.#vol, dir, this.#dirReader(dir));
   }
 
   #checkedDirents(dir: Inode, parentNid: number | null): Dirent[] {
     const out: Dirent[] = [];
-    for (const e of this.#dirents(dir)) {
+    for (const e of this.dirents(dir)) {
       const expected = e.name === '.' ? dir.nid : e.name === '..' ? parentNid : undefined;
       if (expected === undefined) out.push(e);
       else if (expected !== null && e.nid !== expected) {
@@ -324,68 +298,26 @@ export class Image {
   }
 
   #dirReader(dir: Inode): (offset: number, length: number) => Uint8Array {
-    return (offset, length) => this.#readBytes(dir, offset, length);
+    return (offset, length) => this.#contents.read(dir, offset, length);
   }
 
-  /** The layout switch: the extent that holds `la`, which is below the file's size. */
-  #map(inode: Inode, la: number): Extent {
-    switch (inode.layout) {
-      case 'flat-plain':
-      case 'flat-inline':
-        return mapFlat(this.#vol, inode, la);
-      case 'chunk-based':
-        return mapChunk(this.#vol, inode, la);
-      case 'compressed-full':
-      case 'compressed-compact':
-        // The map keeps its place in the index, so the last file's is worth keeping.
-        if (this.#pclusters?.inode !== inode) this.#pclusters = new PclusterMap(this.#vol, inode);
-        return this.#pclusters.map(la);
+  /** Bytes of the packed inode, where other files' fragments lie. @param nid who asks, for errors */
+  #readPacked(nid: number, offset: number, length: number): Uint8Array {
+    const vol = this.#vol;
+    const { packedNid, featureIncompat } = vol.sb;
+    if (this.#packed === null) {
+      if (packedNid === 0 || !(featureIncompat & INCOMPAT_FRAGMENTS)) {
+        throw vol.corrupt('has a fragment, but the image has no packed inode', nid, null);
+      }
+      const packed = this.inode(packedNid);
+      if (packed.type !== 'file') throw vol.corrupt(`the packed inode is a ${packed.type}`, packedNid, packed.offset);
+      this.#packed = packed;
     }
-  }
-
-  /** Any inode's bytes, clipped to its size; one view when they are contiguous on disk. */
-  #readBytes(inode: Inode, offset: number, length: number): Uint8Array {
-    const from = Math.max(0, offset);
-    const end = Math.min(inode.size, from + length);
-    if (!(end > from)) return new Uint8Array(0);
-    if (end - from > this.#vol.maxBytes) throw this.#vol.limit(`a read of ${end - from} bytes`, inode.nid);
-    let out: Uint8Array | null = null;
-    for (let la = from; la < end; ) {
-      const e = this.#map(inode, la);
-      const n = Math.min(e.la + e.llen, end) - la;
-      const piece = this.#rawBytes(inode, e, la, n);
-      if (n === end - from) return piece;
-      out ??= uncleared(end - from);
-      out.set(piece, la - from);
-      la += n;
+    if (!(offset + length <= this.#packed.size)) {
+      const what = `${length} bytes at ${offset} lead past the end of the packed inode (${this.#packed.size} bytes)`;
+      throw vol.corrupt(what, nid, null);
     }
-    return out!;
-  }
-
-  /** `[la, la + length)` of a file, within extent `e` */
-  #rawBytes(inode: Inode, e: Extent, la: number, length: number): Uint8Array {
-    if (e.hole) return new Uint8Array(length);
-    if (e.encoded) return this.#decode(inode, e).subarray(la - e.la, la - e.la + length);
-    return this.#vol.data(e.device, e.pa + (la - e.la), length, inode.nid);
-  }
-
-  /** A whole pcluster, through a small cache: reading page by page decodes it once. */
-  #decode(inode: Inode, e: Extent): Uint8Array {
-    const cache = this.#decoded;
-    const hit = cache.findIndex((d) => d.la === e.la && d.nid === inode.nid);
-    if (hit >= 0) {
-      const [d] = cache.splice(hit, 1);
-      cache.unshift(d!);
-      return d!.bytes;
-    }
-    if (e.llen > this.#vol.maxBytes) throw this.#vol.limit(`a pcluster of ${e.llen} bytes`, inode.nid);
-    const bytes = uncleared(e.llen);
-    decodePcluster(this.#vol, inode, e, bytes, 0, e.llen);
-    cache.unshift({ nid: inode.nid, la: e.la, bytes });
-    let sum = 0;
-    for (const d of cache) sum += d.bytes.length;
-    while (cache.length > DECODED_COUNT || (sum > DECODED_BYTES && cache.length > 1)) sum -= cache.pop()!.bytes.length;
-    return bytes;
+    return this.#packedContents.read(this.#packed, offset, length);
   }
 
   #wrong(inode: Inode, wanted: string): ErofsError {

@@ -10,9 +10,12 @@
  * @module
  */
 export { compareNames, nameBytes, nameString, printableName } from './bytes.ts';
+export { type CheckFault, type CheckResult, checkImage } from './check.ts';
+export type { Piece } from './contents.ts';
 export type { Extent } from './data.ts';
 export type { Dirent } from './dir.ts';
 export { ErofsCorruptError, ErofsError, ErofsUnsupportedError, type Fault } from './error.ts';
+export { type ExtractResult, extractImage } from './extract.ts';
 export type { Algorithm, FileType, Layout } from './format.ts';
 export { Image, type ImageSource, type OpenOptions, type WalkEntry } from './image.ts';
 export type { Inode } from './inode.ts';

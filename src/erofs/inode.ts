@@ -1,4 +1,4 @@
-import { s64, u16, u32, u64 } from './bytes.ts';
+import { METABOX_NID_BIT, s64, u16, u32, u64 } from './bytes.ts';
 import {
   CHUNK_BASED,
   CHUNK_FORMAT_ALL,
@@ -27,9 +27,11 @@ import type { Volume } from './volume.ts';
 
 /** One inode, decoded and checked as far as it can be without its data. */
 export interface Inode {
-  /** the inode's 32-byte slot in the metadata area; what Linux shows as st_ino */
+  /** the inode's 32-byte slot in the metadata area or, with bit 31 set, in the metabox; what Linux shows as st_ino */
   readonly nid: number;
-  /** byte offset in the image */
+  /** whether it lies in the metabox */
+  readonly inMetabox: boolean;
+  /** byte offset in the image or the metabox */
   readonly offset: number;
   /** i_ino, for 32-bit stat(2) only; not an identity */
   readonly ino: number;
@@ -80,18 +82,25 @@ export interface Inode {
  */
 export function readInode(vol: Volume, nid: number): Inode {
   const { sb } = vol;
-  const offset = sb.metaBlkaddr * sb.blockSize + nid * 32;
+  let slot = nid;
+  let inMetabox = false;
+  if (sb.metaboxNid >= 0) {
+    const upper = Math.floor(nid / METABOX_NID_BIT);
+    inMetabox = upper % 2 === 1;
+    slot = Math.floor(upper / 2) * METABOX_NID_BIT + (nid % METABOX_NID_BIT);
+  }
+  const offset = (inMetabox ? 0 : sb.metaBlkaddr * sb.blockSize) + slot * 32;
   if (!Number.isSafeInteger(nid) || nid < 0 || offset > Number.MAX_SAFE_INTEGER) {
     throw vol.corrupt(`nid is outside 0..2^53`, nid, null);
   }
-  let b = vol.meta(offset, 32, nid, 'the inode');
+  let b = vol.meta(inMetabox, offset, 32, nid, 'the inode');
   const format = u16(b, 0);
   if (format & ~I_ALL) throw vol.unsupported(`i_format 0x${format.toString(16)} has reserved bits set`, nid, offset);
   const datalayout = (format >> I_DATALAYOUT_SHIFT) & I_DATALAYOUT_MASK;
   if (datalayout >= LAYOUTS.length) throw vol.unsupported(`data layout ${datalayout} is reserved`, nid, offset);
   const extended = (format & I_VERSION_EXTENDED) !== 0;
   const inodeSize = extended ? 64 : 32;
-  if (extended) b = vol.meta(offset, 64, nid, 'the extended inode');
+  if (extended) b = vol.meta(inMetabox, offset, 64, nid, 'the extended inode');
 
   const icount = u16(b, 2);
   const mode = u16(b, 4);
@@ -129,6 +138,7 @@ export function readInode(vol: Volume, nid: number): Inode {
   }
   return {
     nid,
+    inMetabox,
     offset,
     ino: u32(b, 20),
     type,

@@ -1,4 +1,4 @@
-import { crc32c, nameString, roundUp, s64, u16, u32, u64 } from './bytes.ts';
+import { crc32c, METABOX_NID_BIT, nameString, nidAt, roundUp, s64, u16, u32, u64 } from './bytes.ts';
 import { ErofsCorruptError, ErofsUnsupportedError, type Fault } from './error.ts';
 import {
   ALGORITHMS,
@@ -11,11 +11,14 @@ import {
   EROFS_SUPER_BLOCK_SIZE,
   EROFS_SUPER_MAGIC_V1,
   EROFS_SUPER_OFFSET,
+  INCOMPAT_48BIT,
   INCOMPAT_BIG_PCLUSTER,
   INCOMPAT_DEVICE_TABLE,
+  INCOMPAT_KNOWN,
+  INCOMPAT_METABOX,
   INCOMPAT_NAMES,
-  INCOMPAT_OPENABLE,
   INCOMPAT_ZERO_PADDING,
+  Z_LZMA_MAX_DICT_SIZE,
   Z_PCLUSTER_MAX_SIZE,
 } from './format.ts';
 import type { BlockReader } from './reader.ts';
@@ -43,12 +46,16 @@ export interface Superblock {
   /** bytes; 512 to 65536 */
   readonly blockSize: number;
   readonly sbSize: number;
+  /** bytes of a block of a directory: blocks times 2^dirblkbits */
+  readonly dirBlockSize: number;
   readonly rootNid: number;
   /** how many inodes mkfs counted; nothing depends on it */
   readonly inos: number;
   /** seconds since 1970 that compact inodes' mtimes count from */
   readonly epoch: number;
   readonly fixedNsec: number;
+  /** when the image was made, seconds since 1970 */
+  readonly buildTime: number;
   /** blocks of the primary device as announced */
   readonly blocks: number;
   readonly metaBlkaddr: number;
@@ -62,6 +69,11 @@ export interface Superblock {
   readonly lz4MaxDistance: number;
   /** largest LZ4 pcluster, in blocks */
   readonly lz4MaxPclusterBlks: number;
+  /** LZMA dictionary in bytes; 0 where the image has no LZMA */
+  readonly lzmaDictSize: number;
+  /** log2 of the window in bytes; 0 where the image has none of the kind */
+  readonly deflateWindowBits: number;
+  readonly zstdWindowLog: number;
   /** whether compressed data sits at the end of its pcluster behind zeros, or at its start */
   readonly zeroPadding: boolean;
   readonly devices: readonly DeviceSlot[];
@@ -69,6 +81,8 @@ export interface Superblock {
   /** in units of 4 bytes */
   readonly xattrPrefixStart: number;
   readonly packedNid: number;
+  /** the inode whose data holds metadata, or -1 */
+  readonly metaboxNid: number;
   /** index of the long prefix that names the fingerprint xattr, or -1 */
   readonly ishareXattrPrefixId: number;
 }
@@ -120,7 +134,7 @@ export function readSuperblock(reader: BlockReader): Superblock {
     }
   }
 
-  const unknown = (featureIncompat & ~INCOMPAT_OPENABLE) >>> 0;
+  const unknown = (featureIncompat & ~INCOMPAT_KNOWN) >>> 0;
   if (unknown !== 0) {
     const names = bitNames(unknown, INCOMPAT_NAMES);
     throw new ErofsUnsupportedError(
@@ -128,7 +142,11 @@ export function readSuperblock(reader: BlockReader): Superblock {
       fault,
     );
   }
-  if (b[90] !== 0) throw new ErofsUnsupportedError(`unsupported: dirblkbits ${b[90]}`, fault);
+  const dirBlockBits = blkszbits + b[90]!;
+  if (dirBlockBits > 16) {
+    // nameoff is 16 bits.
+    throw new ErofsUnsupportedError(`unsupported: directory blocks of 2^${dirBlockBits} bytes (dirblkbits)`, fault);
+  }
 
   const sbSize = EROFS_SUPER_BLOCK_SIZE + b[13]! * EROFS_SB_EXTSLOT_SIZE;
   if (EROFS_SUPER_OFFSET + sbSize > reader.size) {
@@ -145,6 +163,18 @@ export function readSuperblock(reader: BlockReader): Superblock {
       );
     }
   }
+  const hasMetabox = (featureIncompat & INCOMPAT_METABOX) !== 0;
+  let metaboxNid = -1;
+  if (hasMetabox) {
+    if (sbSize < 136) throw new ErofsCorruptError(`${sbSize} bytes hold no metabox_nid`, fault);
+    metaboxNid = nidAt(reader.readAt(EROFS_SUPER_OFFSET + 128, 8), 0, true);
+    if (inMetabox(metaboxNid)) throw new ErofsCorruptError('the metabox inode is in the metabox', fault);
+  }
+  const packedNid = nidAt(b, 96, hasMetabox);
+  if (hasMetabox && inMetabox(packedNid)) throw new ErofsCorruptError('the packed inode is in the metabox', fault);
+  const wide = (featureIncompat & INCOMPAT_48BIT) !== 0;
+  // Without the 8-byte root nid the field it shares with blocks_hi is the 2-byte one.
+  const rootNid8 = wide ? nidAt(b, 112, hasMetabox) : 0;
   const compression = readCompression(
     reader,
     u16(b, 84),
@@ -153,7 +183,8 @@ export function readSuperblock(reader: BlockReader): Superblock {
     EROFS_SUPER_OFFSET + sbSize,
     fault,
   );
-  const devices = featureIncompat & INCOMPAT_DEVICE_TABLE ? readDevices(reader, u16(b, 86), u16(b, 88), fault) : [];
+  const devices =
+    featureIncompat & INCOMPAT_DEVICE_TABLE ? readDevices(reader, u16(b, 86), u16(b, 88), wide, fault) : [];
 
   return {
     checksum,
@@ -164,11 +195,13 @@ export function readSuperblock(reader: BlockReader): Superblock {
     blkszbits,
     blockSize,
     sbSize,
-    rootNid: u16(b, 14),
+    dirBlockSize: 1 << dirBlockBits,
+    rootNid: rootNid8 || u16(b, 14),
     inos: u64(b, 16),
     epoch: s64(b, 24),
     fixedNsec: u32(b, 32),
-    blocks: u32(b, 36),
+    buildTime: s64(b, 24) + u32(b, 108),
+    blocks: u32(b, 36) + (rootNid8 ? u16(b, 14) * 0x100000000 : 0),
     metaBlkaddr: u32(b, 40),
     xattrBlkaddr: u32(b, 44),
     uuid: uuidString(b.subarray(48, 64)),
@@ -178,15 +211,28 @@ export function readSuperblock(reader: BlockReader): Superblock {
     devices,
     xattrPrefixCount,
     xattrPrefixStart: u32(b, 92),
-    packedNid: u64(b, 96),
+    packedNid,
+    metaboxNid,
     ishareXattrPrefixId,
   };
+}
+
+interface Compression {
+  algorithms: readonly Algorithm[];
+  lz4MaxDistance: number;
+  lz4MaxPclusterBlks: number;
+  lzmaDictSize: number;
+  deflateWindowBits: number;
+  zstdWindowLog: number;
 }
 
 /**
  * Compression configurations, after the superblock when COMPR_CFGS is set: one record per set bit of
  * available_compr_algs, each 4-aligned: length u16, then that many bytes.
  * struct z_erofs_lz4_cfgs, 14 bytes: max_distance u16 @0, max_pclusterblks u16 @2.
+ * struct z_erofs_lzma_cfgs, 14 bytes: dict_size u32 @0, format u16 @4.
+ * struct z_erofs_deflate_cfgs, 6 bytes: windowbits u8 @0.
+ * struct z_erofs_zstd_cfgs, 6 bytes: format u8 @0, windowlog - 10 u8 @1.
  */
 function readCompression(
   reader: BlockReader,
@@ -195,18 +241,22 @@ function readCompression(
   blockSize: number,
   start: number,
   fault: Fault,
-): Pick<Superblock, 'algorithms' | 'lz4MaxDistance' | 'lz4MaxPclusterBlks'> {
-  if (!(featureIncompat & INCOMPAT_BIG_PCLUSTER)) {
-    // Images older than COMPR_CFGS know LZ4 only, and the field is its window.
-    return { algorithms: ['lz4'], lz4MaxDistance: algsOrDistance, lz4MaxPclusterBlks: 1 };
-  }
+): Compression {
+  const out: Compression = {
+    algorithms: ['lz4'],
+    lz4MaxDistance: 0,
+    lz4MaxPclusterBlks: 1,
+    lzmaDictSize: 0,
+    deflateWindowBits: 0,
+    zstdWindowLog: 0,
+  };
+  // Images older than COMPR_CFGS know LZ4 only, and the field is its window.
+  if (!(featureIncompat & INCOMPAT_BIG_PCLUSTER)) return { ...out, lz4MaxDistance: algsOrDistance };
   const unknown = algsOrDistance & ~((1 << ALGORITHMS.length) - 1);
   if (unknown !== 0) {
     throw new ErofsUnsupportedError(`unsupported: compression algorithms ${hex(unknown)}`, fault);
   }
   const algorithms: Algorithm[] = [];
-  let lz4MaxDistance = 0;
-  let lz4MaxPclusterBlks = 1;
   let at = start;
   for (let alg = 0; alg < ALGORITHMS.length; alg++) {
     if (!(algsOrDistance & (1 << alg))) continue;
@@ -217,22 +267,46 @@ function readCompression(
     if (length === 0 || at + 2 + length > reader.size) {
       throw new ErofsCorruptError('it is empty or leads past the end of the image', where);
     }
-    if (ALGORITHMS[alg] === 'lz4') {
-      if (length < 14) throw new ErofsCorruptError(`${length} bytes, fewer than 14`, where);
-      const cfg = reader.readAt(at + 2, length);
-      lz4MaxDistance = u16(cfg, 0);
-      lz4MaxPclusterBlks = u16(cfg, 2) || 1; // 0 is how the first big-pcluster mkfs wrote 1
-      if (lz4MaxPclusterBlks > Z_PCLUSTER_MAX_SIZE / blockSize) {
-        throw new ErofsCorruptError(`max_pclusterblks ${lz4MaxPclusterBlks} exceeds 1 MiB`, where);
-      }
+    const fields = ALGORITHMS[alg] === 'lz4' || ALGORITHMS[alg] === 'lzma' ? 14 : 6;
+    if (length < fields) throw new ErofsCorruptError(`${length} bytes, fewer than ${fields}`, where);
+    const cfg = reader.readAt(at + 2, length);
+    switch (ALGORITHMS[alg]) {
+      case 'lz4':
+        out.lz4MaxDistance = u16(cfg, 0);
+        out.lz4MaxPclusterBlks = u16(cfg, 2) || 1; // 0 is how the first big-pcluster mkfs wrote 1
+        if (out.lz4MaxPclusterBlks > Z_PCLUSTER_MAX_SIZE / blockSize) {
+          throw new ErofsCorruptError(`max_pclusterblks ${out.lz4MaxPclusterBlks} exceeds 1 MiB`, where);
+        }
+        break;
+      case 'lzma':
+        out.lzmaDictSize = u32(cfg, 0);
+        if (u16(cfg, 4) !== 0) throw new ErofsUnsupportedError(`unsupported: format ${u16(cfg, 4)}`, where);
+        if (out.lzmaDictSize < 4096 || out.lzmaDictSize > Z_LZMA_MAX_DICT_SIZE) {
+          throw new ErofsUnsupportedError(`unsupported: dictionary of ${out.lzmaDictSize} bytes`, where);
+        }
+        break;
+      case 'deflate':
+        out.deflateWindowBits = cfg[0]!;
+        if (cfg[0]! > 15) throw new ErofsUnsupportedError(`unsupported: window of 2^${cfg[0]} bytes`, where);
+        break;
+      case 'zstd':
+        out.zstdWindowLog = cfg[1]! + 10;
+        if (cfg[0] !== 0) throw new ErofsUnsupportedError(`unsupported: format ${cfg[0]}`, where);
+        if (out.zstdWindowLog > 20) {
+          throw new ErofsUnsupportedError(`unsupported: window of 2^${out.zstdWindowLog} bytes`, where);
+        }
+        break;
     }
     at += 2 + length;
   }
-  return { algorithms, lz4MaxDistance, lz4MaxPclusterBlks };
+  return { ...out, algorithms };
 }
 
-/** struct erofs_deviceslot, 128 bytes at devt_slotoff * 128: tag[64] @0, blocks_lo u32 @64, uniaddr_lo u32 @68. */
-function readDevices(reader: BlockReader, count: number, slotoff: number, fault: Fault): DeviceSlot[] {
+/**
+ * struct erofs_deviceslot, 128 bytes at devt_slotoff * 128: tag[64] @0, blocks_lo u32 @64, uniaddr_lo u32 @68,
+ * and with the 48-bit layout blocks_hi u16 @72, uniaddr_hi u16 @74.
+ */
+function readDevices(reader: BlockReader, count: number, slotoff: number, wide: boolean, fault: Fault): DeviceSlot[] {
   const devices: DeviceSlot[] = [];
   const start = slotoff * EROFS_DEVT_SLOT_SIZE;
   if (start + count * EROFS_DEVT_SLOT_SIZE > reader.size) {
@@ -241,9 +315,17 @@ function readDevices(reader: BlockReader, count: number, slotoff: number, fault:
   }
   for (let i = 0; i < count; i++) {
     const slot = reader.readAt(start + i * EROFS_DEVT_SLOT_SIZE, EROFS_DEVT_SLOT_SIZE);
-    devices.push({ tag: cString(slot.subarray(0, 64)), blocks: u32(slot, 64), mappedBlkaddr: u32(slot, 68) });
+    devices.push({
+      tag: cString(slot.subarray(0, 64)),
+      blocks: u32(slot, 64) + (wide ? u16(slot, 72) * 0x100000000 : 0),
+      mappedBlkaddr: u32(slot, 68) + (wide ? u16(slot, 74) * 0x100000000 : 0),
+    });
   }
   return devices;
+}
+
+function inMetabox(nid: number): boolean {
+  return Math.floor(nid / METABOX_NID_BIT) % 2 === 1;
 }
 
 function bitNames(mask: number, names: readonly string[]): string[] {

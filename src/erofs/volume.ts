@@ -1,6 +1,14 @@
+import { METABOX_NID_BIT } from './bytes.ts';
 import { ErofsCorruptError, ErofsError, ErofsUnsupportedError } from './error.ts';
 import type { BlockReader } from './reader.ts';
 import type { Superblock } from './superblock.ts';
+
+/** The metadata that lies inside an inode (metabox) instead of in the image itself. */
+export interface Metabox {
+  /** bytes */
+  readonly size: number;
+  read(offset: number, length: number): Uint8Array;
+}
 
 /** The superblock and the devices behind it: every byte the decoder takes comes through here, checked. */
 export class Volume {
@@ -8,6 +16,8 @@ export class Volume {
   readonly sb: Superblock;
   /** upper bound of any one allocation made on the image's word, in bytes */
   readonly maxBytes: number;
+  /** set by whoever can read an inode */
+  metabox: Metabox | null = null;
   readonly #primary: BlockReader;
   readonly #extra: readonly BlockReader[];
 
@@ -28,15 +38,27 @@ export class Volume {
     return this.#primary.size;
   }
 
+  /** bytes of the primary device, or of the metabox */
+  metaSize(inMetabox: boolean): number {
+    return inMetabox ? this.#box().size : this.#primary.size;
+  }
+
   /**
-   * Metadata of the primary device.
+   * Metadata of the primary device, or of the metabox.
    * @param what names the structure in the error
    */
-  meta(offset: number, length: number, nid: number | null, what: string): Uint8Array {
-    if (!(offset + length <= this.#primary.size)) {
-      throw this.corrupt(`${what} leads past the end of the image (${this.#primary.size} bytes)`, nid, offset);
+  meta(inMetabox: boolean, offset: number, length: number, nid: number | null, what: string): Uint8Array {
+    const size = this.metaSize(inMetabox);
+    if (!(offset + length <= size)) {
+      const whole = inMetabox ? 'the metabox' : 'the image';
+      throw this.corrupt(`${what} leads past the end of ${whole} (${size} bytes)`, nid, offset);
     }
-    return this.#primary.readAt(offset, length);
+    return inMetabox ? this.#box().read(offset, length) : this.#primary.readAt(offset, length);
+  }
+
+  #box(): Metabox {
+    if (this.metabox === null) throw this.corrupt('metadata is in a metabox, and the image has none', null, null);
+    return this.metabox;
   }
 
   /**
@@ -76,11 +98,17 @@ export class Volume {
   }
 
   corrupt(what: string, nid: number | null, offset: number | null): ErofsCorruptError {
-    return new ErofsCorruptError(what, { path: this.path, nid, offset });
+    return new ErofsCorruptError(what, { path: this.path, nid, offset, ...this.#object(nid) });
   }
 
   unsupported(what: string, nid: number | null, offset: number | null): ErofsUnsupportedError {
-    return new ErofsUnsupportedError(what, { path: this.path, nid, offset });
+    return new ErofsUnsupportedError(what, { path: this.path, nid, offset, ...this.#object(nid) });
+  }
+
+  /** An inode of the metabox is named as one, for its offset is one there too. */
+  #object(nid: number | null): { object?: string } {
+    if (nid === null || this.sb.metaboxNid < 0 || !(Math.floor(nid / METABOX_NID_BIT) % 2)) return {};
+    return { object: `metabox inode nid ${nid}` };
   }
 
   /** An answer that may be sound but would be larger than the caller allowed. */

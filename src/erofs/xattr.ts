@@ -1,6 +1,7 @@
 import { nameString, roundUp, u16, u32 } from './bytes.ts';
 import {
   COMPAT_PLAIN_XATTR_PFX,
+  COMPAT_SHARED_EA_IN_METABOX,
   INCOMPAT_FRAGMENTS,
   XATTR_IBODY_HEADER_SIZE,
   XATTR_LONG_PREFIX,
@@ -22,11 +23,12 @@ export type LongPrefixes = readonly string[];
 /** Reads bytes of the packed inode's data, or of the image. */
 export type PrefixReader = (offset: number, length: number) => Uint8Array;
 
-/** @returns whether the long prefixes lie in the packed inode's data instead of in the image itself */
-export function prefixesArePacked(vol: Volume): boolean {
-  const { packedNid, featureCompat, featureIncompat } = vol.sb;
-  const packed = packedNid !== 0 && (featureIncompat & INCOMPAT_FRAGMENTS) !== 0;
-  return packed && !(featureCompat & COMPAT_PLAIN_XATTR_PFX);
+/** @returns where the long prefixes lie: in the image itself, the metabox, or the packed inode's data */
+export function prefixPlace(vol: Volume): 'image' | 'metabox' | 'packed' {
+  const { packedNid, metaboxNid, featureCompat, featureIncompat } = vol.sb;
+  if (featureCompat & COMPAT_PLAIN_XATTR_PFX) return 'image';
+  if (metaboxNid >= 0) return 'metabox';
+  return packedNid !== 0 && featureIncompat & INCOMPAT_FRAGMENTS ? 'packed' : 'image';
 }
 
 /**
@@ -55,7 +57,7 @@ export function readLongPrefixes(vol: Volume, read: PrefixReader): LongPrefixes 
  *
  * Behind the inode: struct erofs_xattr_ibody_header, 12 bytes: h_name_filter u32 @0, h_shared_count u8 @4; then that
  * many shared ids, u32 each; then entries, 4-aligned, to the end of the area. A shared id counts 4-byte units from
- * xattr_blkaddr, and an entry is there.
+ * xattr_blkaddr (of the metabox with shared_ea_in_metabox), and an entry is there.
  *
  * An attribute under a long prefix without namespace (base index 0) is listed by its bare name; Linux doesn't list it.
  *
@@ -70,7 +72,7 @@ export function readXattrs(vol: Volume, inode: Inode, prefixes: () => LongPrefix
   if (xattrSize === XATTR_IBODY_HEADER_SIZE) {
     throw vol.unsupported('xattr area of a header only is reserved', nid, start);
   }
-  const area = vol.meta(start, xattrSize, nid, 'the xattr area');
+  const area = vol.meta(inode.inMetabox, start, xattrSize, nid, 'the xattr area');
   const sharedCount = area[4]!;
   let at = XATTR_IBODY_HEADER_SIZE + 4 * sharedCount;
   if (at > xattrSize) throw vol.corrupt(`${sharedCount} shared xattrs in an area of ${xattrSize} bytes`, nid, start);
@@ -84,11 +86,12 @@ export function readXattrs(vol: Volume, inode: Inode, prefixes: () => LongPrefix
     if (xattr !== null) out.push(xattr);
     at += size;
   }
+  const inBox = (vol.sb.featureCompat & COMPAT_SHARED_EA_IN_METABOX) !== 0;
   const base = vol.sb.xattrBlkaddr * vol.sb.blockSize;
   for (let i = 0; i < sharedCount; i++) {
     const pos = base + 4 * u32(area, XATTR_IBODY_HEADER_SIZE + 4 * i);
-    const head = vol.meta(pos, 4, nid, `shared xattr ${i}`);
-    const entry = vol.meta(pos, entrySize(head, 0), nid, `shared xattr ${i}`);
+    const head = vol.meta(inBox, pos, 4, nid, `shared xattr ${i}`);
+    const entry = vol.meta(inBox, pos, entrySize(head, 0), nid, `shared xattr ${i}`);
     const xattr = decodeEntry(vol, inode, entry, 0, pos, prefixes);
     if (xattr !== null) out.push(xattr);
   }

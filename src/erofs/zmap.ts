@@ -1,16 +1,11 @@
-import { roundDown, roundUp, u16, u32 } from './bytes.ts';
-import type { Extent } from './data.ts';
+import { roundDown, u16, u32 } from './bytes.ts';
+import { type Extent, fragmentExtent } from './data.ts';
 import {
-  ALGORITHMS,
   type Algorithm,
   Z_ADVISE_BIG_PCLUSTER_1,
   Z_ADVISE_BIG_PCLUSTER_2,
   Z_ADVISE_COMPACTED_2B,
-  Z_ADVISE_EXTENTS,
-  Z_ADVISE_FRAGMENT_PCLUSTER,
-  Z_ADVISE_INLINE_PCLUSTER,
   Z_ADVISE_INTERLACED_PCLUSTER,
-  Z_FRAGMENT_INODE,
   Z_HEAD1,
   Z_HEAD2,
   Z_LI_D0_CBLKCNT,
@@ -20,10 +15,22 @@ import {
   Z_PCLUSTER_MAX_SIZE,
   Z_PLAIN,
 } from './format.ts';
-import { type Inode, inodeEnd } from './inode.ts';
+import type { Inode } from './inode.ts';
 import type { Volume } from './volume.ts';
+import { ExtentMap } from './zextent.ts';
+import { algorithmName, type CompressedMap, type MapHeader, readMapHeader } from './zheader.ts';
 
 const WINDOW = 4096;
+
+/** Reads the header behind a compressed inode and chooses the map: a fragment, extent records, or an index. */
+export function openCompressedMap(vol: Volume, inode: Inode): CompressedMap {
+  const header = readMapHeader(vol, inode);
+  if (header.whole) {
+    const extent = fragmentExtent(0, inode.size, header.fragmentOffset);
+    return { inode, map: () => extent };
+  }
+  return header.extents >= 0 ? new ExtentMap(vol, inode, header) : new PclusterMap(vol, inode, header);
+}
 
 /**
  * Maps offsets of one compressed file to pclusters: fs/erofs/zmap.c.
@@ -32,8 +39,11 @@ const WINDOW = 4096;
  * where the next HEAD starts; it is one pcluster. A HEAD knows where its pcluster is; a NONHEAD lcluster only how far
  * back its HEAD is (delta[0]) and how far ahead the next one (delta[1]); the first NONHEAD of an extent may hold, in
  * delta[0]'s stead, how many blocks the pcluster takes (CBLKCNT).
+ *
+ * The last extent may lie elsewhere: inline, right behind the index entry of the last lcluster (ztailpacking), or as a
+ * fragment in the packed inode.
  */
-export class PclusterMap {
+class PclusterMap implements CompressedMap {
   readonly inode: Inode;
   readonly #vol: Volume;
   readonly #compact: boolean;
@@ -42,8 +52,12 @@ export class PclusterMap {
   readonly #interlaced: boolean;
   readonly #lclusterBits: number;
   readonly #lclusterSize: number;
-  /** h_algorithmtype: of HEAD1, of HEAD2 */
   readonly #algorithms: readonly [number, number];
+  /** HEAD lcluster of the last extent when it is inline or a fragment, else -1 */
+  readonly #tailHead: number = -1;
+  readonly #idataSize: number;
+  readonly #idataAt: number = 0;
+  readonly #fragmentOffset: number = 0;
   /** where the indexes start, in bytes */
   readonly #indexes: number;
   /** compact only: lclusters in all, and how many of them are in the leading 4-byte and the 2-byte region */
@@ -64,42 +78,24 @@ export class PclusterMap {
   #cblkcnt = 0;
   #pblk = 0;
   #partial = false;
+  /** where the entry or pack ends, in bytes */
+  #entryEnd = 0;
 
-  /**
-   * struct z_erofs_map_header, 8 bytes, 8-aligned behind the inode: h_idata_size u16 @2, h_advise u16 @4,
-   * h_algorithmtype u8 @6 (HEAD1 low nibble, HEAD2 high), h_clusterbits u8 @7 (low nibble: lcluster bits - block bits;
-   * bit 7: the whole file is a fragment).
-   */
-  constructor(vol: Volume, inode: Inode) {
+  constructor(vol: Volume, inode: Inode, header: MapHeader) {
     this.#vol = vol;
     this.inode = inode;
-    const { nid, offset } = inode;
-    const { blkszbits, blockSize } = vol.sb;
-    const at = roundUp(inodeEnd(inode), 8);
-    const h = vol.meta(at, 8, nid, 'the compression header');
-    const advise = u16(h, 4);
-    const clusterbits = h[7]!;
-    if (clusterbits & Z_FRAGMENT_INODE) {
-      throw vol.unsupported('unsupported: fragments (the whole file is in the packed inode)', nid, offset);
-    }
+    const { nid } = inode;
+    const { at, advise } = header;
+    const { blockSize } = vol.sb;
     this.#compact = inode.layout === 'compressed-compact';
-    if (!this.#compact && advise & Z_ADVISE_EXTENTS) {
-      throw vol.unsupported('unsupported: extents (extent-based compression index)', nid, offset);
-    }
-    if (advise & Z_ADVISE_FRAGMENT_PCLUSTER) {
-      throw vol.unsupported('unsupported: fragments (the tail is in the packed inode)', nid, offset);
-    }
-    if (advise & Z_ADVISE_INLINE_PCLUSTER && u16(h, 2) !== 0) {
-      throw vol.unsupported('unsupported: ztailpacking (the last pcluster is inline)', nid, offset);
-    }
     this.#big1 = (advise & Z_ADVISE_BIG_PCLUSTER_1) !== 0;
     this.#big2 = (advise & Z_ADVISE_BIG_PCLUSTER_2) !== 0;
     this.#interlaced = (advise & Z_ADVISE_INTERLACED_PCLUSTER) !== 0;
     if (this.#compact && this.#big1 !== this.#big2) {
       throw vol.corrupt('big pcluster of HEAD1 and HEAD2 differ in a compact index', nid, at);
     }
-    this.#algorithms = [h[6]! & 15, h[6]! >> 4];
-    this.#lclusterBits = blkszbits + (clusterbits & 15);
+    this.#algorithms = header.algorithms;
+    this.#lclusterBits = header.lclusterBits;
     this.#lclusterSize = 2 ** this.#lclusterBits;
     if (this.#compact && this.#lclusterBits > 14) {
       throw vol.unsupported(`unsupported: compact index of lclusters of ${this.#lclusterSize} bytes`, nid, at);
@@ -114,6 +110,16 @@ export class PclusterMap {
       advise & Z_ADVISE_COMPACTED_2B && this.#initial4b < this.#total
         ? roundDown(this.#total - this.#initial4b, 16)
         : 0;
+
+    this.#idataSize = header.idataSize;
+    if ((header.idataSize > 0 || header.fragment) && inode.size > 0) {
+      const last = Math.floor((inode.size - 1) / this.#lclusterSize);
+      this.#load(last);
+      this.#idataAt = this.#entryEnd;
+      this.#tailHead = this.#seekHead(inode.size - 1);
+      // A full index has room for the upper half.
+      this.#fragmentOffset = header.fragmentOffset + (this.#compact ? 0 : this.#pblk * 0x100000000);
+    }
   }
 
   /**
@@ -124,26 +130,12 @@ export class PclusterMap {
     const { inode } = this;
     const vol = this.#vol;
     const size = this.#lclusterSize;
-    let lcn = Math.floor(la / size);
-    this.#load(lcn);
-    if (this.#type !== Z_NONHEAD && la - lcn * size < this.#clusterofs) {
-      if (lcn === 0) throw this.#corrupt('the first lcluster starts inside an extent', lcn);
-      // The extent that starts here starts after la.
-      lcn--;
-      this.#load(lcn);
-    }
-    while (this.#type === Z_NONHEAD) {
-      const back = this.#delta0;
-      if (back === 0 || back > lcn) throw this.#corrupt(`lookback distance ${back}`, lcn);
-      lcn -= back;
-      if (la - lcn * size > Z_PCLUSTER_MAX_DSIZE + size) throw this.#tooLarge();
-      this.#load(lcn);
-    }
-
+    let lcn = this.#seekHead(la);
     const head = this.#type;
     const headLa = lcn * size + this.#clusterofs;
     const pblk = this.#pblk;
     const partial = this.#partial;
+    if (lcn === this.#tailHead) return this.#tail(lcn, head, headLa, partial);
     // How many blocks the pcluster takes is only said where it may be more than one.
     const counted = head === Z_HEAD1 ? this.#big1 : this.#big2;
     let blocks = counted ? 0 : 1;
@@ -173,14 +165,7 @@ export class PclusterMap {
     if (head === Z_PLAIN) {
       if (llen > plen) throw this.#corrupt(`plain pcluster of ${plen} bytes for ${llen}`, lcn);
     } else {
-      const id = this.#algorithms[head === Z_HEAD2 ? 1 : 0];
-      const name = ALGORITHMS[id];
-      if (name === undefined)
-        throw vol.unsupported(`unsupported: compression algorithm ${id}`, inode.nid, inode.offset);
-      if (!vol.sb.algorithms.includes(name)) {
-        throw vol.corrupt(`compressed with ${name}, which the superblock doesn't name`, inode.nid, inode.offset);
-      }
-      algorithm = name;
+      algorithm = algorithmName(vol, inode, this.#algorithms[head === Z_HEAD2 ? 1 : 0]);
     }
     return {
       la: headLa,
@@ -194,6 +179,64 @@ export class PclusterMap {
       encoded: true,
       interlaced: head === Z_PLAIN && this.#interlaced,
       partial,
+      fragment: false,
+      fragmentOffset: 0,
+    };
+  }
+
+  /** Loads the HEAD lcluster of the extent that holds `la`. @returns its number */
+  #seekHead(la: number): number {
+    const size = this.#lclusterSize;
+    let lcn = Math.floor(la / size);
+    this.#load(lcn);
+    if (this.#type !== Z_NONHEAD && la - lcn * size < this.#clusterofs) {
+      if (lcn === 0) throw this.#corrupt('the first lcluster starts inside an extent', lcn);
+      // The extent that starts here starts after la.
+      lcn--;
+      this.#load(lcn);
+    }
+    while (this.#type === Z_NONHEAD) {
+      const back = this.#delta0;
+      if (back === 0 || back > lcn) throw this.#corrupt(`lookback distance ${back}`, lcn);
+      lcn -= back;
+      if (la - lcn * size > Z_PCLUSTER_MAX_DSIZE + size) throw this.#tooLarge();
+      this.#load(lcn);
+    }
+    return lcn;
+  }
+
+  /** The last extent when it isn't in a pcluster of its own. */
+  #tail(lcn: number, head: number, headLa: number, partial: boolean): Extent {
+    const { inode } = this;
+    const vol = this.#vol;
+    if (this.#idataSize === 0) {
+      // With its head in the first lcluster it is the whole file.
+      const la = lcn === 0 ? 0 : headLa;
+      return fragmentExtent(la, inode.size - la, this.#fragmentOffset);
+    }
+    const plen = this.#idataSize;
+    const llen = inode.size - headLa;
+    const { blockSize } = vol.sb;
+    if ((this.#idataAt % blockSize) + plen > blockSize) {
+      throw this.#corrupt(`inline pcluster of ${plen} bytes at 0x${this.#idataAt.toString(16)} crosses a block`, lcn);
+    }
+    if (llen > Z_PCLUSTER_MAX_DSIZE) throw this.#tooLarge();
+    if (head === Z_PLAIN && llen > plen) throw this.#corrupt(`plain pcluster of ${plen} bytes for ${llen}`, lcn);
+    const algorithm = head === Z_PLAIN ? 'none' : algorithmName(vol, inode, this.#algorithms[head === Z_HEAD2 ? 1 : 0]);
+    return {
+      la: headLa,
+      llen,
+      pa: this.#idataAt,
+      plen,
+      device: 0,
+      algorithm,
+      hole: false,
+      meta: true,
+      encoded: true,
+      interlaced: head === Z_PLAIN && this.#interlaced,
+      partial,
+      fragment: false,
+      fragmentOffset: 0,
     };
   }
 
@@ -214,6 +257,7 @@ export class PclusterMap {
    */
   #loadFull(lcn: number): void {
     const at = this.#seek(this.#indexes + lcn * 8, 8);
+    this.#entryEnd = this.#indexes + lcn * 8 + 8;
     const b = this.#window;
     const advise = u16(b, at);
     this.#type = advise & 3;
@@ -263,6 +307,7 @@ export class PclusterMap {
     const packSize = count << shift;
     const packAt = roundDown(at, packSize);
     const pack = this.#seek(packAt, packSize);
+    this.#entryEnd = packAt + packSize;
     const lobits = Math.max(this.#lclusterBits, 12);
     const width = ((packSize - 4) * 8) / count;
     const lomask = (1 << lobits) - 1;
@@ -331,8 +376,10 @@ export class PclusterMap {
     const i = at - this.#windowAt;
     if (i >= 0 && i + length <= this.#window.length) return i;
     this.#windowAt = roundDown(at, WINDOW);
-    const n = Math.max(at + length - this.#windowAt, Math.min(WINDOW, this.#vol.size - this.#windowAt));
-    this.#window = this.#vol.meta(this.#windowAt, n, this.inode.nid, 'the compression index');
+    const { inMetabox } = this.inode;
+    const rest = this.#vol.metaSize(inMetabox) - this.#windowAt;
+    const n = Math.max(at + length - this.#windowAt, Math.min(WINDOW, rest));
+    this.#window = this.#vol.meta(inMetabox, this.#windowAt, n, this.inode.nid, 'the compression index');
     return at - this.#windowAt;
   }
 

@@ -135,6 +135,18 @@ test('image map --json has the fields of the contract', async () => {
   expect((await run('map', join(dir, 'lz4.erofs'), '/data/text')).toString()).toMatch(/ lz4\n/);
 });
 
+test('image map says what is a fragment, and where', async () => {
+  const image = file('fragments-tail.erofs');
+  const doc = await json('map', image, '/data/text');
+  const last = doc.extents.at(-1);
+  expect(last).toMatchObject({ pa: 0, plen: 0, hole: false, fragment: true });
+  expect(last.fragmentOffset).toBeGreaterThanOrEqual(0);
+  expect((await run('map', image, '/data/text')).toString()).toContain(
+    `  fragment, at ${last.fragmentOffset} of the packed inode\n`,
+  );
+  expect((await run('info', image)).toString()).toMatch(/^packed inode +nid \d+$/m);
+});
+
 test('image info counts, with the devices given', async () => {
   const [image, blob] = [file('blob.erofs'), file('blob.blob')];
   const doc = await json('info', image, '--device', blob);

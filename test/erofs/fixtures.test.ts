@@ -1,11 +1,13 @@
 import { createHash } from 'node:crypto';
 import { describe, expect, test } from 'vitest';
 import { compareNames, type Image, type Inode } from '../../src/erofs/index.ts';
-import { type Fixture, fixtures, openFixture, type TreeEntry, tree } from './fixtures.ts';
+import { type Fixture, fixtures, openFixture, type TreeEntry, treeOf } from './fixtures.ts';
 
 // One tree, many encodings; tree.json comes from the tree, the extents from dump.erofs (make.py).
 
-const byPath = new Map(tree.map((e) => [e.path, e]));
+function pathsOf(fixture: Fixture): Map<string, TreeEntry> {
+  return new Map(treeOf(fixture).map((e) => [e.path, e]));
+}
 
 function streamed(image: Image, inode: Inode): Buffer {
   return Buffer.concat([...image.stream(inode)]);
@@ -31,11 +33,16 @@ function describeInode(image: Image, inode: Inode, expected: TreeEntry, fixture:
 describe.each(fixtures.filter((f) => !f.refused))('$name ($command, $version)', (fixture) => {
   const image = openFixture(fixture.name);
   const walked = [...image.walk()];
+  const tree = treeOf(fixture);
+  const byPath = pathsOf(fixture);
 
   test('walk gives every name of the tree, each directory sorted by bytes', () => {
     expect(walked.map((e) => e.path).sort(compareNames)).toEqual(tree.map((e) => e.path));
     expect(walked[0]!.path).toBe('/');
-    expect(image.superblock.inos).toBe(new Set(walked.map((e) => e.inode.nid)).size);
+    // mkfs.erofs 1.9.4 counts the packed inode and the metabox inode, which have no names.
+    const { inos, packedNid, metaboxNid } = image.superblock;
+    const nameless = fixture.version === '1.5' ? 0 : Number(packedNid > 0) + Number(metaboxNid >= 0);
+    expect(inos).toBe(new Set(walked.map((e) => e.inode.nid)).size + nameless);
   });
 
   test('type, mode, owner, links, size, content, target, device number and xattrs are those of the tree', () => {
@@ -48,8 +55,9 @@ describe.each(fixtures.filter((f) => !f.refused))('$name ($command, $version)', 
   });
 
   test('lookup finds what walk found', () => {
+    const dir = fixture.tree ? '/wide' : '/many';
     for (const { path, inode } of walked) expect(image.lookup(path)).toEqual(inode);
-    expect(() => image.lookup('/many/nnn')).toThrow('/many/nnn: no such file or directory');
+    expect(() => image.lookup(`${dir}/nnn`)).toThrow(`${dir}/nnn: no such file or directory`);
   });
 
   test('random access agrees with the stream', () => {
@@ -69,7 +77,7 @@ describe.each(fixtures.filter((f) => !f.refused))('$name ($command, $version)', 
       const found = [...image.mapBlocks(image.lookup(path))];
       // dump.erofs prints a hole with the null address, or with that of the extent before it.
       const pairs = found.map((e, i) =>
-        e.hole ? [e.la, e.llen, ...expected[i]!.slice(2)] : [e.la, e.llen, e.pa, e.plen, e.device],
+        e.hole || e.fragment ? [e.la, e.llen, ...expected[i]!.slice(2)] : [e.la, e.llen, e.pa, e.plen, e.device],
       );
       expect([path, pairs]).toEqual([path, expected]);
     }
@@ -79,6 +87,7 @@ describe.each(fixtures.filter((f) => !f.refused))('$name ($command, $version)', 
 describe.each(fixtures.filter((f) => f.fingerprint))('$name', (fixture) => {
   test('the fingerprint is sha256 of the content', () => {
     const image = openFixture(fixture.name);
+    const byPath = pathsOf(fixture);
     expect(image.fingerprintXattr).toBe(fixture.fingerprint);
     for (const { path, inode } of image.walk()) {
       const { sha256, size } = byPath.get(path)!;
@@ -89,7 +98,9 @@ describe.each(fixtures.filter((f) => f.fingerprint))('$name', (fixture) => {
   });
 });
 
-describe.each(fixtures.filter((f) => f.refused))('$name ($command, $version)', ({ name, refused }) => {
+describe.each(fixtures.filter((f) => f.refused))('$name ($command, $version)', (fixture) => {
+  const { name, refused } = fixture;
+  const byPath = pathsOf(fixture);
   test('what the decoder does not know is refused by name, and only that', () => {
     const refusal = expect.objectContaining({ name: 'ErofsUnsupportedError', code: 'UNSUPPORTED' });
     const errors: unknown[] = [];

@@ -5,7 +5,7 @@ import { type FileType, Image, MemoryReader } from '../../src/erofs/index.ts';
 
 const dir = join(import.meta.dirname, '../fixtures/erofs');
 
-/** One row of tree.json: what the source tree had. */
+/** One row of tree.json or tree2.json: what the source tree had. */
 export interface TreeEntry {
   path: string;
   type: FileType;
@@ -31,14 +31,23 @@ export interface Fixture {
   fingerprint?: string;
   mtime?: [number, number];
   device?: boolean;
+  /** which source tree; `tree` when it doesn't say */
+  tree?: 'tree2';
   /** la, llen, pa, plen, device as dump.erofs of the same version prints them */
   extents: Record<string, [number, number, number, number, number][]>;
 }
 
-export const tree = JSON.parse(readFileSync(join(dir, 'tree.json'), 'utf8')) as TreeEntry[];
+const TREES = ['tree', 'tree2'];
+const trees = new Map(TREES.map((t) => [t, JSON.parse(readFileSync(join(dir, `${t}.json`), 'utf8')) as TreeEntry[]]));
+
+export const tree = trees.get('tree')!;
+
+export function treeOf(fixture: Fixture): TreeEntry[] {
+  return trees.get(fixture.tree ?? 'tree')!;
+}
 
 export const fixtures: Fixture[] = readdirSync(dir)
-  .filter((f) => f.endsWith('.json') && f !== 'tree.json')
+  .filter((f) => f.endsWith('.json') && !TREES.includes(f.slice(0, -5)))
   .sort()
   .map((f) => ({ name: f.slice(0, -5), ...JSON.parse(readFileSync(join(dir, f), 'utf8')) }));
 
