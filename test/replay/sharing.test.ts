@@ -206,6 +206,18 @@ describe('physical-index', () => {
     expect(pages.notes).toEqual([{ text: expect.stringContaining('span several extents'), count: 2 }]);
   });
 
+  it('takes a fragment for its place in the packed inode', async () => {
+    const fragment = (pa: number) => extent(0, 4096, pa, { fragment: true });
+    const a = makeIndex('a', [
+      { nid: 1, pages: ['x'], layout: 'compressed-compact', extents: [fragment(8192)] },
+      { nid: 2, pages: ['x'], layout: 'compressed-compact', extents: [fragment(8192)] },
+      { nid: 3, pages: ['y'], layout: 'compressed-compact', extents: [fragment(12_288)] },
+      // The same number as an address of the device is another place.
+      { nid: 4, pages: ['z'], extents: [extent(0, 4096, 8192)] },
+    ]);
+    expect(footprint(await load(readAll('a', a), { a }), 'physical-index')).toBe(3);
+  });
+
   it('leaves holes with their inode', async () => {
     const hole = extent(0, 4096, 0, { hole: true, plen: 0 });
     const a = makeIndex('a', [

@@ -4,6 +4,7 @@ import { packColumns } from './columns.ts';
 import type { Segment } from './elf.ts';
 import {
   EXTENT_COMPRESSED,
+  EXTENT_FRAGMENT,
   EXTENT_HOLE,
   ImageIndex,
   INDEX_SCHEMA,
@@ -24,6 +25,8 @@ export interface IndexedExtent {
   device: number;
   hole: boolean;
   compressed: boolean;
+  /** part of the packed inode: pa is the offset in it */
+  fragment?: boolean;
 }
 
 export interface IndexedInode {
@@ -114,7 +117,10 @@ export class IndexBuilder {
       extentDevice: Uint16Array.from(extents, (extent) => extent.device),
       extentFlags: Uint8Array.from(
         extents,
-        (extent) => (extent.hole ? EXTENT_HOLE : 0) | (extent.compressed ? EXTENT_COMPRESSED : 0),
+        (extent) =>
+          (extent.hole ? EXTENT_HOLE : 0) |
+          (extent.compressed ? EXTENT_COMPRESSED : 0) |
+          (extent.fragment ? EXTENT_FRAGMENT : 0),
       ),
       paths: Buffer.concat(this.#names.flatMap(({ name }) => [name, Buffer.of(0)])),
       pathInode: Uint32Array.from(this.#names, ({ inode }) => inode),

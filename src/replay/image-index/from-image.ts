@@ -81,7 +81,9 @@ function indexInode(image: Image, inode: Inode): IndexedInode {
 }
 
 function indexExtent(extent: Extent): IndexedInode['extents'][number] {
-  const { la, llen, pa, plen, device, hole, encoded } = extent;
+  const { la, llen, pa, plen, device, hole, encoded, fragment, fragmentOffset } = extent;
+  if (fragment)
+    return { la, llen, pa: fragmentOffset, plen: llen, device: 0, hole: false, compressed: false, fragment };
   return { la, llen, pa, plen, device, hole, compressed: encoded };
 }
 

@@ -27,6 +27,8 @@ export const FIRST_COMPRESSED_LAYOUT = LAYOUTS.indexOf('compressed-full');
 /** Bits of the column extentFlags. */
 export const EXTENT_HOLE = 1;
 export const EXTENT_COMPRESSED = 2;
+/** the bytes are part of the packed inode; extentPa is the offset in it */
+export const EXTENT_FRAGMENT = 4;
 
 const HASH = z.string().regex(/^[0-9a-f]{64}$/);
 

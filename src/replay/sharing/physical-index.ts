@@ -1,5 +1,5 @@
 import { DataError, UsageError } from '../../error.ts';
-import { EXTENT_COMPRESSED, EXTENT_HOLE, type ImageIndex } from '../image-index/image-index.ts';
+import { EXTENT_COMPRESSED, EXTENT_FRAGMENT, EXTENT_HOLE, type ImageIndex } from '../image-index/image-index.ts';
 import type { Note } from '../notes.ts';
 import type { Mapping, ReferenceSet } from '../references.ts';
 import { parseBytes } from '../sizes.ts';
@@ -17,7 +17,8 @@ const PAGE = 4096;
  * layout=images (the default): the images as they are, each its own device; two mounts of one image are the same device, and so are blobs
  * of equal bytes that several images name as an extra device. An uncompressed
  * page is its byte address, a compressed one its pcluster and the offset in the decoded extent. A page that is made of several pieces (its
- * extents are not page-aligned, or its tail is packed elsewhere) is the sequence of them; a tail-packed page has the byte address of the
+ * extents are not page-aligned, or its tail is packed elsewhere) is the sequence of them; what lies in the packed inode (a fragment) is its
+ * offset there; a tail-packed page has the byte address of the
  * tail within the metadata; a hole has no address and stays with its inode.
  *
  * layout=shared-blob: as if every distinct file lay once, contiguous, page-aligned and uncompressed, in one blob that all images refer to.
@@ -109,16 +110,10 @@ function assignByAddress(set: ReferenceSet): PageIds {
         tuple.set([HOLE, mapping.superblock, mapping.ordinal, pageIndex, la - start, 0]);
       } else {
         const compressed = (flags & EXTENT_COMPRESSED) !== 0;
+        const kind = flags & (EXTENT_COMPRESSED | EXTENT_FRAGMENT);
         const address = compressed ? c.extentPa[e]! : c.extentPa[e]! + (la - from);
         const device = devicesOf[mapping.superblock]![c.extentDevice[e]!]!;
-        tuple.set([
-          PIECE,
-          device,
-          Math.floor(address / 2 ** 32),
-          address >>> 0,
-          compressed ? la - from : 0,
-          compressed ? 1 : 0,
-        ]);
+        tuple.set([PIECE, device, Math.floor(address / 2 ** 32), address >>> 0, compressed ? la - from : 0, kind]);
       }
       const piece = pieces.intern(tuple);
       if (id < 0) {
