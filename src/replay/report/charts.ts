@@ -175,9 +175,7 @@ export function memoryChart(result: ReplayResult, layout: ChartLayout = {}): Top
   if (groups.some((g) => !isResidency(result, g.from)))
     sentences.push('demand: only what programs touched, without readahead.');
   if (groups.some((g) => g.mounts > 1))
-    sentences.push(
-      'Dashed: the ceiling of sharing between mounts (per-inode / mounts); only duplicates within an image go past it.',
-    );
+    sentences.push('Dashed: the ceiling of sharing between mounts (per-inode / mounts).');
   if (measured.length > 0) sentences.push('◆ what the real kernel had cached.');
 
   const y = { field: 'model', type: 'nominal' as const, sort: models.map(name), title: null };

@@ -18,7 +18,7 @@ import {
   savedShare,
   truthChecks,
 } from './facts.ts';
-import { ascii, clean, clip, percent, wrap, wrapCommand } from './text.ts';
+import { ascii, clean, clip, percent, variantLines, wrap, wrapCommand } from './text.ts';
 
 export const MAIL_WIDTH = 72;
 
@@ -44,6 +44,8 @@ function named(name: string, room: number, cells: string): string[] {
 function headLines(model: string, width: number): [string, string] {
   const name = text(model);
   const room = width - 1;
+  const variant = variantLines(name);
+  if (variant) return [clip(variant[0], room, '~').padStart(width), clip(variant[1], room, '~').padStart(width)];
   const cut = name.indexOf('-') + 1;
   if (name.length > room && cut > 0) {
     return [clip(name.slice(0, cut), room, '~').padStart(width), clip(name.slice(cut), room, '~').padStart(width)];

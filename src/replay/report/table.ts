@@ -13,7 +13,7 @@ import {
   panelLabel,
   savedShare,
 } from './facts.ts';
-import { clean, clip, percent } from './text.ts';
+import { clean, clip, percent, variantLines } from './text.ts';
 
 export const TABLE_WIDTH = 110;
 
@@ -106,9 +106,17 @@ function chunks(fixed: Column[], extra: Column[]): number[][] {
   return out;
 }
 
-/** `physical-index` on two lines when the column is narrower. */
+/** Room a head asks for: a variant shows its values in full where that is not much. */
+function headWidth(model: string): number {
+  const lines = variantLines(clean(model));
+  return lines ? Math.min(Math.max(...lines.map((line) => line.length)), 20) : Math.min(clean(model).length, 11);
+}
+
+/** `physical-index` on two lines when the column is narrower, and a variant's values below its model. */
 function headOf(model: string, width: number): string {
   const name = clean(model);
+  const variant = variantLines(name);
+  if (variant) return variant.join('\n');
   const cut = name.indexOf('-');
   return name.length > width && cut > 0 && cut < width ? `${name.slice(0, cut + 1)}\n${name.slice(cut + 1)}` : name;
 }
@@ -141,7 +149,7 @@ export function headlineTable(result: ReplayResult, options: TableOptions = {}):
   if (both) fixed.push({ head: 'from', width: 6, align: 'left' });
   const extra: Column[] = models.map((model) => {
     const content = groups.reduce((n, g) => Math.max(n, modelCell(g.rows.get(model)).length), 0);
-    const width = Math.max(content, Math.min(clean(model).length, 11), 9);
+    const width = Math.max(content, headWidth(model), 9);
     return { head: headOf(model, width), width, align: 'right' };
   });
   const truth = groups.some((g) => g.truth.length > 0);
@@ -190,7 +198,7 @@ export function hitRatioTable(result: ReplayResult, options: TableOptions = {}):
     { head: 'memory', width: widest(2, 16, 6), align: 'right' },
   ];
   const extra: Column[] = models.map((m) => {
-    const width = Math.max(7, Math.min(clean(m).length, 11));
+    const width = Math.max(7, headWidth(m));
     return { head: headOf(m, width), width, align: 'right' };
   });
   const tables = chunks(fixed, extra).map((picked) => {
@@ -262,14 +270,14 @@ export function containersTable(result: ReplayResult, options: TableOptions = {}
   const at = limited ? 4 : 2;
   const columns: Column[] = [
     sized('workload', 0, 26),
-    sized('sharing', 1, 14),
+    sized('sharing', 1, 24),
     ...(limited ? [sized('policy', 2, 10), sized('memory', 3, 9)] : []),
     sized('container', at, limited ? 14 : 24),
     ...['uses', 'shares', 'is charged'].map((head): Column => ({ head, width: 10, align: 'right' })),
   ];
   const only = rows === first ? '' : ` (${clean(model!)} only)`;
-  const fills = rows.some((row) => row.from === 'fills') ? ' (fills: used is what it brought in)' : '';
-  const caption = `Per container in MiB${only}: used, of that used by others too, charged as first toucher${fills}`;
+  const uses = rows.some((row) => row.from === 'fills') ? 'used (fills: brought in)' : 'used';
+  const caption = `Per container in MiB${only}: ${uses}, of that by others too, charged as first toucher`;
   return [paint.dim(clip(caption, TABLE_WIDTH)), render(columns, body, paint)].join('\n');
 }
 

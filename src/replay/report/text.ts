@@ -195,3 +195,10 @@ export function percent(share: number | null, digits = 1): string {
   const text = (100 * share).toFixed(digits);
   return `${Number(text) === 0 ? (0).toFixed(digits) : text}%`;
 }
+
+/** `physical-index:layout=chunk-dedup:chunk=64KiB` as the model and its values, which is what tells variants apart; null without parameters. */
+export function variantLines(model: string): [string, string] | null {
+  const [base = '', ...settings] = model.split(':');
+  if (settings.length === 0) return null;
+  return [base, settings.map((setting) => setting.slice(setting.indexOf('=') + 1)).join(' ')];
+}
