@@ -8,7 +8,7 @@ import { BACKINGS, type Backing, MOUNT_MODES, type MountMode } from '../replay/r
 import { type Exporter, exporters, toCsv, toJson, toTable, wantsColor, writeFiles } from '../replay/report/index.ts';
 import { TABLE_WIDTH } from '../replay/report/table.ts';
 import { wrap } from '../replay/report/text.ts';
-import type { ReplayResult } from '../replay/result.ts';
+import { PAGE_SIZE, type ReplayResult } from '../replay/result.ts';
 import { replay, resultOf } from '../replay/run.ts';
 import { sharingModels } from '../replay/sharing/index.ts';
 import { commandLine } from './command-line.ts';
@@ -143,7 +143,7 @@ export async function runReplay(flags: ReplayFlags, command: string): Promise<Re
     readahead: flags.from === 'fills' ? 'recorded' : 'none',
     backing: flags.backing ?? ['file'],
     domains: flags.domains ?? 'one',
-    pageBytes: 4096,
+    pageBytes: PAGE_SIZE,
   };
   return resultOf(`Page-cache sharing: ${workload}`, command, [...bindings.inputs(), ...domains.inputs], parameters, [
     replayed,

@@ -47,7 +47,8 @@ export class Bindings {
     );
   }
 
-  static async open(options: BindingOptions, images = new ImageShelf()): Promise<Bindings> {
+  static async open(options: BindingOptions): Promise<Bindings> {
+    const images = new ImageShelf();
     for (const path of options.mounts.values()) await images.open(path);
     const opened: CsvTrace[] = [];
     for (const path of options.traces) opened.push(await CsvTrace.open(path));

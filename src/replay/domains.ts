@@ -1,7 +1,7 @@
-import { parse } from 'csv-parse/sync';
 import { DataError } from '../error.ts';
 import type { ImageIndex } from './image-index/image-index.ts';
 import { readWhole } from './io/input.ts';
+import { tableRecords } from './io/table.ts';
 import { ONE_DOMAIN } from './references.ts';
 import type { ReplayInput } from './result.ts';
 
@@ -38,12 +38,7 @@ export async function readDomains(text: string | undefined): Promise<Domains> {
 }
 
 function parseTable(path: string, bytes: Buffer): Map<string, string> {
-  let rows: string[][];
-  try {
-    rows = parse(bytes, { skip_empty_lines: true, trim: true, relax_column_count: true });
-  } catch (error) {
-    throw new DataError(path, (error as Error).message, { cause: error });
-  }
+  const rows = tableRecords(path, bytes, { skip_empty_lines: true, trim: true });
   const header = rows[0] ?? [];
   const name = header.indexOf('name');
   const domain = header.indexOf('domain');

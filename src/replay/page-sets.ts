@@ -1,6 +1,6 @@
-import { parse } from 'csv-parse/sync';
 import { DataError } from '../error.ts';
 import { readWhole } from './io/input.ts';
+import { tableRecords } from './io/table.ts';
 import { KIND_ADD, readLog, type SharedLog } from './reference-log.ts';
 import type { Mapping, Superblock } from './references.ts';
 
@@ -18,12 +18,7 @@ export interface PageSets {
  */
 export async function readPageSets(path: string): Promise<PageSets> {
   const { bytes, sha256 } = await readWhole(path);
-  let rows: string[][];
-  try {
-    rows = parse(bytes, { bom: true, quote: false, relax_column_count: true });
-  } catch (error) {
-    throw new DataError(path, (error as Error).message, { cause: error });
-  }
+  const rows = tableRecords(path, bytes, { bom: true, quote: false });
   const header = rows[0] ?? [];
   const at = ['dev', 'ino', 'page_index', 'nr_pages'].map((name) => header.indexOf(name));
   if (at.some((column) => column < 0))

@@ -7,7 +7,7 @@ import { DataError, located } from '../error.ts';
 import { Bindings } from '../replay/binding.ts';
 import { countPages, readPageSets } from '../replay/page-sets.ts';
 import { loadReferenceSets, type ReferenceSet } from '../replay/references.ts';
-import type { ReplayInput, ReplayResult, TruthRow } from '../replay/result.ts';
+import { PAGE_SIZE, type ReplayInput, type ReplayResult, type TruthRow } from '../replay/result.ts';
 import { type Replayed, replaySet, resultOf } from '../replay/run.ts';
 
 /** The bundled recordings, each a folder of traces/. Every run has the containers a1 and b1 (neighbouring versions) and a2 (as a1). */
@@ -60,7 +60,7 @@ export async function runDemo(command: string, progress: (line: string) => void)
     fingerprints: 'auto',
     readahead: 'none',
     seed: 1,
-    pageBytes: 4096,
+    pageBytes: PAGE_SIZE,
   };
   const title = 'What sharing would save: five services in neighbouring versions';
   return { ...resultOf(title, command, inputs, parameters, parts), truth };

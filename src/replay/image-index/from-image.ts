@@ -3,10 +3,10 @@ import { basename } from 'node:path';
 import { type Extent, Image, type Inode, nameBytes } from '../../erofs/index.ts';
 import { DataError } from '../../error.ts';
 import { hashFile } from '../io/input.ts';
+import { PAGE_SIZE } from '../result.ts';
 import { IndexBuilder, type IndexedInode, MAX_PAGES } from './builder.ts';
 import { elfSegments } from './elf.ts';
 
-const PAGE = 4096;
 const EMPTY = new Uint8Array(0);
 
 /**
@@ -27,7 +27,7 @@ export async function packImage(path: string, devices: readonly string[] = []): 
     for (const { path: name, inode } of image.walk()) {
       let ordinal = known.get(inode.nid);
       if (ordinal === undefined) {
-        if (inode.type === 'file') pages += Math.ceil(inode.size / PAGE);
+        if (inode.type === 'file') pages += Math.ceil(inode.size / PAGE_SIZE);
         if (pages > MAX_PAGES)
           throw new DataError(
             path,
@@ -90,8 +90,8 @@ function indexExtent(extent: Extent): IndexedInode['extents'][number] {
 /** The SHA-256 of a file, and the first 8 bytes of that of each of its pages, the last one padded with zeroes. */
 function digest(image: Image, inode: Inode): { sha256: Uint8Array; pages: Uint8Array } {
   const whole = createHash('sha256');
-  const pages = Buffer.alloc(Math.ceil(inode.size / PAGE) * 8);
-  const page = Buffer.alloc(PAGE);
+  const pages = Buffer.alloc(Math.ceil(inode.size / PAGE_SIZE) * 8);
+  const page = Buffer.alloc(PAGE_SIZE);
   let filled = 0;
   let at = 0;
   const emit = (bytes: Uint8Array): void => {
@@ -102,15 +102,15 @@ function digest(image: Image, inode: Inode): { sha256: Uint8Array; pages: Uint8A
     whole.update(chunk);
     let from = 0;
     if (filled > 0) {
-      from = Math.min(PAGE - filled, chunk.length);
+      from = Math.min(PAGE_SIZE - filled, chunk.length);
       page.set(chunk.subarray(0, from), filled);
       filled += from;
-      if (filled === PAGE) {
+      if (filled === PAGE_SIZE) {
         emit(page);
         filled = 0;
       }
     }
-    for (; from + PAGE <= chunk.length; from += PAGE) emit(chunk.subarray(from, from + PAGE));
+    for (; from + PAGE_SIZE <= chunk.length; from += PAGE_SIZE) emit(chunk.subarray(from, from + PAGE_SIZE));
     if (from < chunk.length) {
       page.set(chunk.subarray(from), 0);
       filled = chunk.length - from;

@@ -2,10 +2,10 @@ import { createHash } from 'node:crypto';
 import { z } from 'zod';
 import { nameString } from '../../erofs/index.ts';
 import { DataError } from '../../error.ts';
+import { PAGE_SIZE } from '../result.ts';
 import { type ColumnEntry, columnTypeName, unpackColumns } from './columns.ts';
 
 export const INDEX_SCHEMA = 'foliolab.index/1';
-export const PAGE_SHIFT = 12;
 
 /** Inode types, as the letters of `ls -l` in this order. */
 export const INODE_TYPES = ['f', 'd', 'l', 'o'] as const;
@@ -322,7 +322,7 @@ function checkContent(path: string, header: IndexHeader, c: IndexColumns): void 
     if (c.layout[i]! >= LAYOUTS.length) fail(`layout of inode ${i}`);
     const size = c.sizeBytes[i]!;
     if (!Number.isSafeInteger(size) || size < 0) fail(`size of inode ${i}`);
-    const pages = c.type[i] === TYPE_FILE ? Math.ceil(size / 4096) : 0;
+    const pages = c.type[i] === TYPE_FILE ? Math.ceil(size / PAGE_SIZE) : 0;
     if (c.firstPage[i + 1]! - c.firstPage[i]! !== pages)
       fail(`inode ${i} of ${size} bytes has ${c.firstPage[i + 1]! - c.firstPage[i]!} pages`);
   }

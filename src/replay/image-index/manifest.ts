@@ -1,8 +1,9 @@
 import { createHash } from 'node:crypto';
 import { basename } from 'node:path';
-import { parse } from 'csv-parse/sync';
 import { DataError } from '../../error.ts';
 import { readWhole } from '../io/input.ts';
+import { tableRecords } from '../io/table.ts';
+import { PAGE_SIZE } from '../result.ts';
 import { IndexBuilder } from './builder.ts';
 import type { Segment } from './elf.ts';
 import type { INODE_TYPES } from './image-index.ts';
@@ -76,7 +77,7 @@ export async function packManifest(source: ManifestSource): Promise<Buffer> {
     const type = row.fields.type as (typeof INODE_TYPES)[number];
     if (!['f', 'd', 'l', 'o'].includes(type)) throw at(`type '${type}' is none of f, d, l, o`);
     const sizeBytes = number('size');
-    const pageCount = type === 'f' ? Math.ceil(sizeBytes / 4096) : 0;
+    const pageCount = type === 'f' ? Math.ceil(sizeBytes / PAGE_SIZE) : 0;
     const firstPage = pageCount === 0 ? 0 : number('page_off');
     if ((firstPage + pageCount) * 8 > pages.bytes.length)
       throw at(`pages ${firstPage} to ${firstPage + pageCount - 1} are not in ${source.pages}`);
@@ -84,7 +85,7 @@ export async function packManifest(source: ManifestSource): Promise<Buffer> {
     // A file of one whole page says whether the pages are this image's: both digests are of the same bytes.
     if (
       type === 'f' &&
-      sizeBytes === 4096 &&
+      sizeBytes === PAGE_SIZE &&
       row.fields.sha256!.slice(0, 16) !== pages.bytes.toString('hex', firstPage * 8, firstPage * 8 + 8)
     )
       throw at(
@@ -152,12 +153,7 @@ async function readTable(path: string, columns: readonly string[]): Promise<Tabl
 
 /** A tab-separated table without quoting; tabs and newlines within a field are escaped as \t and \n. */
 function parseTable(path: string, bytes: Buffer, columns: readonly string[]): TableRow[] {
-  let records: string[][];
-  try {
-    records = parse(bytes, { delimiter: '\t', quote: false, relax_column_count: true, skip_empty_lines: true });
-  } catch (error) {
-    throw new DataError(path, (error as Error).message, { cause: error });
-  }
+  const records = tableRecords(path, bytes, { delimiter: '\t', quote: false, skip_empty_lines: true });
   const header = records[0] ?? [];
   const missing = columns.filter((name) => !header.includes(name));
   if (missing.length > 0)

@@ -2,13 +2,12 @@ import { DataError, UsageError } from '../../error.ts';
 import { EXTENT_COMPRESSED, EXTENT_FRAGMENT, EXTENT_HOLE, type ImageIndex } from '../image-index/image-index.ts';
 import type { Note } from '../notes.ts';
 import type { Mapping, ReferenceSet } from '../references.ts';
+import { PAGE_SIZE } from '../result.ts';
 import { parseBytes } from '../sizes.ts';
 import { assignByFile, assignByPage } from './assign.ts';
 import type { ModelEntry, PageIds, SharingModel } from './model.ts';
 import { oneOf } from './params.ts';
 import { TupleInterner } from './tuple-interner.ts';
-
-const PAGE = 4096;
 
 /**
  * physical-index: a cached page belongs to where its data lies, (device, physical address), so that files which share blocks share pages.
@@ -52,7 +51,7 @@ class PhysicalIndex implements SharingModel {
       );
     const { layout, chunk } = this.params;
     if (layout === 'shared-blob') return { ...assignByFile(set, (mapping) => contentKey(set, mapping)), notes: [] };
-    if (layout === 'chunk-dedup') return { ...assignByChunk(set, chunk / PAGE), notes: [] };
+    if (layout === 'chunk-dedup') return { ...assignByChunk(set, chunk / PAGE_SIZE), notes: [] };
     return assignByAddress(set);
   }
 }
@@ -64,8 +63,8 @@ export const physicalIndex: ModelEntry = {
   create(name, params) {
     oneOf(name, 'layout', params.layout!, LAYOUTS);
     const chunkBytes = parseBytes(params.chunk!);
-    if (chunkBytes === null || chunkBytes < PAGE || chunkBytes % PAGE !== 0)
-      throw new UsageError(`sharing model '${name}': chunk '${params.chunk}' is not a multiple of ${PAGE} bytes`);
+    if (chunkBytes === null || chunkBytes < PAGE_SIZE || chunkBytes % PAGE_SIZE !== 0)
+      throw new UsageError(`sharing model '${name}': chunk '${params.chunk}' is not a multiple of ${PAGE_SIZE} bytes`);
     if (params.layout !== 'chunk-dedup' && params.chunk !== physicalIndex.defaults.chunk)
       throw new UsageError(`sharing model '${name}': chunk goes with layout=chunk-dedup`);
     return new PhysicalIndex(name, params.layout!, chunkBytes);
@@ -98,8 +97,8 @@ function assignByAddress(set: ReferenceSet): PageIds {
   const ids = assignByPage(set, 1, (mapping, pageIndex, key) => {
     const { image } = set.superblocks[mapping.superblock]!;
     const c = image.columns;
-    const start = pageIndex * PAGE;
-    const end = Math.min(start + PAGE, c.sizeBytes[mapping.ordinal]!);
+    const start = pageIndex * PAGE_SIZE;
+    const end = Math.min(start + PAGE_SIZE, c.sizeBytes[mapping.ordinal]!);
     let e = extentAt(image, mapping.ordinal, start);
     let id = -1;
     let count = 0;
@@ -166,7 +165,7 @@ function assignByChunk(set: ReferenceSet, chunkPages: number): Omit<PageIds, 'no
     const { firstPage, pageDigest, sizeBytes } = image.columns;
     const base = firstPage[ordinal]!;
     const pages = Math.min(image.pagesOf(ordinal) - first, chunkPages);
-    const bytes = Math.min(sizeBytes[ordinal]! - first * PAGE, chunkPages * PAGE);
+    const bytes = Math.min(sizeBytes[ordinal]! - first * PAGE_SIZE, chunkPages * PAGE_SIZE);
     tuple.set([0, 0, bytes, 0]);
     let id = chain.intern(tuple);
     for (let p = base + first; p < base + first + pages; p++) {
