@@ -9,7 +9,7 @@ const EXIT_USAGE = 2;
 
 /** Runs the command line; every error is one line on stderr. */
 async function main(): Promise<void> {
-  const foliolab = program();
+  const foliolab = await program(process.argv.slice(2));
   // A reader that has seen enough (`| head`) is no error.
   process.stdout.on('error', (error: NodeJS.ErrnoException) => {
     if (error.code === 'EPIPE') process.exit(0);

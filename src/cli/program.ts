@@ -1,13 +1,20 @@
 import { Command } from 'commander';
 import { VERSION } from '../version.ts';
-import { demoCommand } from './demo.ts';
-import { imageCommand } from './image.ts';
-import { indexCommand } from './index.ts';
-import { replayCommand } from './replay.ts';
-import { reportCommand } from './report.ts';
 
-/** The whole command line, one file per verb. */
-export function program(): Command {
+/** One file per verb, loaded when it is wanted: charts take longer to load than an image to open. */
+const verbs = {
+  demo: async () => (await import('./demo.ts')).demoCommand(),
+  image: async () => (await import('./image.ts')).imageCommand(),
+  index: async () => (await import('./index.ts')).indexCommand(),
+  replay: async () => (await import('./replay.ts')).replayCommand(),
+  report: async () => (await import('./report.ts')).reportCommand(),
+} satisfies Record<string, () => Promise<Command>>;
+
+/**
+ * The command line: of the verb that is asked for, or the whole of it.
+ * @param args what follows the program's name
+ */
+export async function program(args: readonly string[]): Promise<Command> {
   const command = new Command('foliolab')
     .description('Replays recorded file accesses of containers against page-cache designs, over real EROFS images.')
     .version(VERSION)
@@ -22,7 +29,9 @@ export function program(): Command {
         ),
     })
     .showHelpAfterError(false);
-  for (const verb of [demoCommand(), imageCommand(), indexCommand(), replayCommand(), reportCommand()]) {
+  const asked = Object.entries(verbs).filter(([name]) => name === args.find((arg) => !arg.startsWith('-')));
+  for (const [, load] of asked.length > 0 ? asked : Object.entries(verbs)) {
+    const verb = await load();
     verb.copyInheritedSettings(command);
     for (const child of verb.commands) child.copyInheritedSettings(command);
     command.addCommand(verb);

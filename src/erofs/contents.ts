@@ -3,10 +3,13 @@ import { type Extent, mapChunk, mapFlat } from './data.ts';
 import { decodePcluster } from './decompress.ts';
 import type { Inode } from './inode.ts';
 import type { Volume } from './volume.ts';
+import { codecInput } from './wasm.ts';
 import type { CompressedMap } from './zheader.ts';
 import { openCompressedMap } from './zmap.ts';
 
 const STREAM_CHUNK = 1 << 20;
+/** stays in the cache of a core */
+const VERIFY_CHUNK = 1 << 17;
 const DECODED_COUNT = 8;
 const DECODED_BYTES = 4 << 20;
 
@@ -120,6 +123,21 @@ export class Contents {
       used += n;
     }
     if (chunk !== null) yield { offset, bytes: chunk.subarray(0, used) };
+  }
+
+  /** Decodes all of an inode, and reads what isn't encoded, to see that it can be done. */
+  verify(inode: Inode): void {
+    for (const e of this.extents(inode)) {
+      const end = Math.min(e.la + e.llen, inode.size);
+      if (e.encoded) decodePcluster(this.#vol, inode, e, null, 0, end - e.la);
+      else if (!e.hole) {
+        for (let at = e.la; at < end; at += VERIFY_CHUNK) {
+          const n = Math.min(VERIFY_CHUNK, end - at);
+          if (e.meta || e.fragment) this.#bytes(inode, e, at, n);
+          else this.#vol.data(e.device, e.pa + (at - e.la), n, inode.nid, codecInput);
+        }
+      }
+    }
   }
 
   /** `[la, la + length)` of a file, within extent `e` */

@@ -1,36 +1,10 @@
 import type { Extent } from './data.ts';
-import { deflateDecode } from './deflate.ts';
-import type { Algorithm } from './format.ts';
 import type { Inode } from './inode.ts';
-import { lz4Decode } from './lz4.ts';
-import { microLzmaDecode } from './lzma.ts';
 import type { Volume } from './volume.ts';
-import { zstdDecode } from './zstd.ts';
+import { codecInput, codecOutput, decode } from './wasm.ts';
 
 /**
- * Decodes `src[sAt, sEnd)` to exactly `dst[dAt, dEnd)`; with `partial` the encoded data may hold more than that.
- * @returns -1, or the position in `src` where the data is wrong
- */
-export type Codec = (
-  src: Uint8Array,
-  sAt: number,
-  sEnd: number,
-  dst: Uint8Array,
-  dAt: number,
-  dEnd: number,
-  partial: boolean,
-) => number;
-
-/** A codec is one file and one line here. */
-export const CODECS: Record<Exclude<Algorithm, 'none'>, Codec> = {
-  lz4: lz4Decode,
-  lzma: microLzmaDecode,
-  deflate: deflateDecode,
-  zstd: zstdDecode,
-};
-
-/**
- * Decodes the first `length` bytes of a pcluster into `dst` from `dAt` on.
+ * Decodes the first `length` bytes of a pcluster into `dst` from `dAt` on, or, to see that they decode, into nothing.
  *
  * Where compressed bytes sit: with the zero_padding feature at the pcluster's end, behind zeros that all lie in its
  * first block; without it (mkfs before 1.0, `-E legacy-compress`) at its start, and where they end isn't recorded.
@@ -43,19 +17,18 @@ export function decodePcluster(
   vol: Volume,
   inode: Inode,
   e: Extent,
-  dst: Uint8Array,
+  dst: Uint8Array | null,
   dAt: number,
   length: number,
 ): void {
   const { blockSize, zeroPadding } = vol.sb;
   const src = e.meta
     ? vol.meta(inode.inMetabox, e.pa, e.plen, inode.nid, 'the inline pcluster')
-    : vol.data(e.device, e.pa, e.plen, inode.nid);
+    : vol.data(e.device, e.pa, e.plen, inode.nid, codecInput);
   if (e.algorithm === 'none') {
-    copyPlain(src, e, blockSize, dst, dAt, length);
+    if (dst !== null) copyPlain(src, e, blockSize, dst, dAt, length);
     return;
   }
-  const codec = CODECS[e.algorithm];
   let margin = 0;
   if (zeroPadding) {
     const end = Math.min(e.plen, blockSize);
@@ -63,11 +36,12 @@ export function decodePcluster(
     if (margin === end) throw vol.corrupt('the first block of the pcluster is all zeros', inode.nid, e.pa);
   }
   const partial = e.partial || !zeroPadding || length < e.llen;
-  const wrong = codec(src, margin, e.plen, dst, dAt, dAt + length, partial);
+  const wrong = decode(e.algorithm, src, margin, length, partial);
   if (wrong >= 0) {
     const what = `${e.algorithm} pcluster of ${e.plen} bytes at 0x${e.pa.toString(16)}, which should decode to ${e.llen}, `;
     throw vol.corrupt(`${what}is wrong at its byte ${wrong}`, inode.nid, e.pa + wrong);
   }
+  dst?.set(codecOutput(length), dAt);
 }
 
 /**

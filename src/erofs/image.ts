@@ -214,6 +214,12 @@ export class Image {
     yield* this.#contents.pieces(inode, false);
   }
 
+  /** Decodes a whole file and keeps nothing of it: returns when every byte of it can be read. */
+  verify(inode: Inode): void {
+    if (inode.type !== 'file') throw this.#wrong(inode, 'a regular file');
+    this.#contents.verify(inode);
+  }
+
   /**
    * Where a file, directory or symlink lies: its extents in order, without gaps, one per line that `dump.erofs -e`
    * prints (nothing is merged: a chunk or a pcluster is one extent). Addresses and lengths are bytes. Others have no extents.

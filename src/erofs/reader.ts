@@ -13,6 +13,8 @@ export interface BlockReader {
    * @returns exactly `length` bytes that nobody will change later; they may alias a cache, so treat them as read-only
    */
   readAt(offset: number, length: number): Uint8Array;
+  /** As `readAt`, but fills `target`. It is for readers that can do so without a copy, and must not use a decoder meanwhile. */
+  readInto?(target: Uint8Array, offset: number): void;
   close?(): void;
 }
 
@@ -34,8 +36,9 @@ export class MemoryReader implements BlockReader {
   }
 }
 
-const CHUNK_BITS = 16;
-const CHUNK = 1 << CHUNK_BITS;
+const CHUNK = 1 << 16;
+/** from here on a system call costs less than a chunk that is read in full and copied from */
+const DIRECT = 1 << 14;
 const SLOTS = 64;
 
 /**
@@ -85,9 +88,18 @@ export class FileReader implements BlockReader {
         out.set(this.#chunk(index + 1).subarray(0, length - first), first);
         return out;
       }
-      return this.#pread(offset, length);
+      return this.#pread(uncleared(length), offset);
     }
     return this.#chunk(index).subarray(start, start + length);
+  }
+
+  readInto(target: Uint8Array, offset: number): void {
+    if (target.length < DIRECT) {
+      target.set(this.readAt(offset, target.length));
+      return;
+    }
+    checkRange(this, offset, target.length);
+    this.#pread(target, offset);
   }
 
   close(): void {
@@ -99,15 +111,15 @@ export class FileReader implements BlockReader {
     const slot = index % SLOTS;
     if (this.#held[slot] === index) return this.#chunks[slot]!;
     const at = index * CHUNK;
-    const chunk = this.#pread(at, Math.min(CHUNK, this.size - at));
+    const chunk = this.#pread(uncleared(Math.min(CHUNK, this.size - at)), at);
     this.#chunks[slot] = chunk;
     this.#held[slot] = index;
     return chunk;
   }
 
-  #pread(offset: number, length: number): Uint8Array {
+  #pread(out: Uint8Array, offset: number): Uint8Array {
     if (this.#fd < 0) throw new ErofsError('EBADF', 'the image was closed', { path: this.path, offset });
-    const out = uncleared(length);
+    const { length } = out;
     let done = 0;
     while (done < length) {
       let n: number;

@@ -65,8 +65,9 @@ export class Volume {
    * File data.
    * @param device 0 is the primary device, whose address space also shows the others at their mapped_blkaddr; n is slot n - 1
    * @param pa byte address on that device
+   * @param room where readers that can do so put it, instead of memory of its own
    */
-  data(device: number, pa: number, length: number, nid: number): Uint8Array {
+  data(device: number, pa: number, length: number, nid: number, room?: (length: number) => Uint8Array): Uint8Array {
     let reader = this.#primary;
     let at = pa;
     const { devices, blkszbits } = this.sb;
@@ -94,7 +95,10 @@ export class Volume {
       const end = reader === this.#primary ? 'the image' : reader.path;
       throw this.corrupt(`data at 0x${at.toString(16)}+${length} leads past the end of ${end}`, nid, at);
     }
-    return reader.readAt(at, length);
+    if (room === undefined || !reader.readInto) return reader.readAt(at, length);
+    const target = room(length);
+    reader.readInto(target, at);
+    return target;
   }
 
   corrupt(what: string, nid: number | null, offset: number | null): ErofsCorruptError {

@@ -1,0 +1,86 @@
+import { copyLiterals, copyMatch } from './copy';
+
+/**
+ * Decodes one LZ4 block at `[s, sEnd)` to `[dStart, dEnd)`, which it must fill exactly.
+ *
+ * A block is sequences: a token (literal count in the high nibble, match length - 4 in the low one; 15 goes on in bytes
+ * of up to 255), the literals, then, but for the last sequence, a u16 match offset into what was decoded.
+ * The rules of the block's end are those of LZ4_decompress_safe (lz4 1.10), which the kernel uses: the last sequence is
+ * literals only and ends with the input, the last 5 bytes are literals, no match starts within the last 12 bytes.
+ * With `partial`, as LZ4_decompress_safe_partial, decoding stops when the output is full, and what follows isn't looked at.
+ *
+ * @returns 0, or the address where the block is wrong; the output is garbage then
+ */
+export function lz4(s: usize, sEnd: usize, dStart: usize, dEnd: usize, partial: bool): usize {
+  const matchLimit = dEnd - 12;
+  const literalLimit = sEnd - 8;
+  // Up to here a sequence of 14 literals and 18 bytes of match is clear of the rules of the end.
+  const sQuick = max(s, literalLimit - 15);
+  const dQuick = max(dStart, matchLimit - 32);
+  let d = dStart;
+  while (true) {
+    if (s >= sEnd) return s;
+    const token: usize = load<u8>(s++);
+    let n = token >> 4;
+    if (n < 15 && s < sQuick && d < dQuick) {
+      v128.store(d, v128.load(s));
+      s += n;
+      d += n;
+      const offset: usize = load<u16>(s);
+      const m = d - offset;
+      if ((token & 15) < 15 && offset >= 16) {
+        if (m < dStart) return s;
+        s += 2;
+        v128.store(d, v128.load(m));
+        store<u16>(d + 16, load<u16>(m + 16));
+        d += (token & 15) + 4;
+        continue;
+      }
+    } else {
+      if (n === 15) {
+        let more: usize;
+        do {
+          if (s >= sEnd) return s;
+          more = load<u8>(s++);
+          n += more;
+        } while (more === 255);
+      }
+      if (d + n > matchLimit || s + n > literalLimit) {
+        if (!partial) {
+          if (s + n !== sEnd || d + n !== dEnd) return s;
+        } else {
+          n = min(n, min(sEnd - s, dEnd - d));
+        }
+        memory.copy(d, s, n);
+        s += n;
+        d += n;
+        if (d === dEnd) return 0;
+        if (s + 2 >= sEnd) return s;
+      } else {
+        copyLiterals(d, s, n);
+        s += n;
+        d += n;
+      }
+    }
+
+    const offset: usize = load<u16>(s);
+    if (offset === 0 || offset > d - dStart) return s;
+    s += 2;
+    n = (token & 15) + 4;
+    if (n === 19) {
+      let more: usize;
+      do {
+        if (s >= sEnd) return s;
+        more = load<u8>(s++);
+        n += more;
+      } while (more === 255);
+    }
+    if (d + n > matchLimit) {
+      if (!partial && d + n > dEnd - 5) return s;
+      n = min(n, dEnd - d);
+    }
+    copyMatch(d, offset, n);
+    d += n;
+    if (d === dEnd) return 0;
+  }
+}
