@@ -4,7 +4,7 @@ import { type Extent, Image, type Inode, nameBytes } from '../../erofs/index.ts'
 import { DataError } from '../../error.ts';
 import { hashFile } from '../io/input.ts';
 import { PAGE_SIZE } from '../result.ts';
-import { IndexBuilder, type IndexedInode, MAX_PAGES } from './builder.ts';
+import { IndexBuilder, type IndexedExtent, type IndexedInode, MAX_PAGES } from './builder.ts';
 import { elfSegments } from './elf.ts';
 
 const EMPTY = new Uint8Array(0);
@@ -75,16 +75,65 @@ function indexInode(image: Image, inode: Inode): IndexedInode {
     xattrsSha256: digestXattrs(image, inode),
     fingerprint: isFile ? image.fingerprint(inode) : null,
     pageDigests: content?.pages ?? EMPTY,
-    extents: isFile ? Array.from(image.mapBlocks(inode), indexExtent) : [],
+    extents: isFile ? indexExtents(image, inode) : [],
     segments: isFile ? elfSegments(inode.size, (offset, length) => image.read(inode, offset, length)) : [],
   };
 }
 
-function indexExtent(extent: Extent): IndexedInode['extents'][number] {
-  const { la, llen, pa, plen, device, hole, encoded, fragment, fragmentOffset } = extent;
-  if (fragment)
-    return { la, llen, pa: fragmentOffset, plen: llen, device: 0, hole: false, compressed: false, fragment };
-  return { la, llen, pa, plen, device, hole, compressed: encoded };
+/**
+ * A file's extents as an index has them: addresses on the device that they are really on, and runs of blocks that continue each other joined,
+ * so that a page has one place however finely its file is mapped.
+ */
+function* indexExtents(image: Image, inode: Inode): Generator<IndexedExtent> {
+  let last: IndexedExtent | null = null;
+  for (const extent of image.mapBlocks(inode)) {
+    const next = indexExtent(image, inode, extent);
+    if (last !== null && continues(last, next)) {
+      last.llen += next.llen;
+      last.plen += next.plen;
+      continue;
+    }
+    if (last !== null) yield last;
+    last = next;
+  }
+  if (last !== null) yield last;
+}
+
+function continues(last: IndexedExtent, next: IndexedExtent): boolean {
+  if (last.compressed || next.compressed || last.fragment || next.fragment || last.hole !== next.hole) return false;
+  if (last.device !== next.device || last.metabox !== next.metabox) return false;
+  return last.hole || last.pa + last.plen === next.pa;
+}
+
+function indexExtent(image: Image, inode: Inode, extent: Extent): IndexedExtent {
+  const { la, llen, plen, hole, algorithm: codec } = extent;
+  if (extent.fragment)
+    return {
+      la,
+      llen,
+      pa: extent.fragmentOffset,
+      plen: llen,
+      device: 0,
+      hole,
+      compressed: false,
+      fragment: true,
+      codec,
+    };
+  const metabox = extent.meta && inode.inMetabox;
+  const { device, pa } = extent.meta ? extent : onDevice(image, extent);
+  return { la, llen, pa, plen, device, hole, compressed: extent.encoded, metabox, codec };
+}
+
+/** An address above the image's own end may be that of a block on an extra device (mapped_blkaddr), as the kernel's erofs_map_dev() has it. */
+function onDevice(image: Image, { device, pa, hole }: Extent): { device: number; pa: number } {
+  if (device > 0 || hole) return { device, pa };
+  const { devices, blockSize } = image.superblock;
+  for (let slot = 0; slot < devices.length; slot++) {
+    const start = devices[slot]!.mappedBlkaddr * blockSize;
+    if (start > 0 && pa >= start && pa < start + devices[slot]!.blocks * blockSize)
+      return { device: slot + 1, pa: pa - start };
+  }
+  return { device, pa };
 }
 
 /** The SHA-256 of a file, and the first 8 bytes of that of each of its pages, the last one padded with zeroes. */
