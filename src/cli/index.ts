@@ -42,7 +42,7 @@ export function indexCommand(): Command {
 function pack(image: string | undefined, flags: IndexFlags): Promise<Buffer> {
   if (image !== undefined) {
     if (flags.manifest !== undefined) throw new UsageError('index takes an image or --manifest, not both');
-    return packImage(image, flags.device);
+    return packImage(image, { devices: flags.device ?? [] });
   }
   if (flags.manifest === undefined) throw new UsageError('index needs an image, or --manifest with --pages');
   if (flags.pages === undefined) throw new UsageError('--manifest needs --pages');

@@ -1,21 +1,27 @@
 import { DataError } from '../../error.ts';
-import { VERSION } from '../../version.ts';
 import { packColumns } from './columns.ts';
 import type { Segment } from './elf.ts';
 import {
+  CODECS,
+  type Codec,
   EXTENT_COMPRESSED,
   EXTENT_FRAGMENT,
   EXTENT_HOLE,
-  ImageIndex,
+  EXTENT_METABOX,
   INDEX_SCHEMA,
+  INDEX_TOOL,
   INODE_TYPES,
+  type IndexColumns,
   type IndexHeader,
   LAYOUTS,
   type Layout,
-} from './image-index.ts';
+} from './format.ts';
+import { ImageIndex } from './image-index.ts';
 
 /** More pages than this (512 GiB of file data) are refused: a sparse file may claim any size. */
 export const MAX_PAGES = 2 ** 27;
+/** More extents than this are refused: a compressed file may have one for each of its 512-byte blocks, at 2 bytes of the image. */
+export const MAX_EXTENTS = 2 ** 24;
 
 export interface IndexedExtent {
   la: number;
@@ -27,6 +33,10 @@ export interface IndexedExtent {
   compressed: boolean;
   /** part of the packed inode: pa is the offset in it */
   fragment?: boolean;
+  /** part of the metabox: pa is the offset in it */
+  metabox?: boolean;
+  /** unless it is said: `unknown` for a compressed one, `none` for any other */
+  codec?: Codec;
 }
 
 export interface IndexedInode {
@@ -40,21 +50,34 @@ export interface IndexedInode {
   mtimeSec: number;
   mtimeNsec: number;
   layout: Layout;
-  /** 32 bytes, or null for anything but a regular file */
+  /** 32 bytes, or null for anything but a regular file; may be filled in until the index is made */
   contentSha256: Uint8Array | null;
   xattrsSha256: Uint8Array | null;
   fingerprint: Uint8Array | null;
-  /** 8 bytes a page */
+  /** 8 bytes a page; may be filled in until the index is made */
   pageDigests: Uint8Array;
-  extents: readonly IndexedExtent[];
+  extents: Iterable<IndexedExtent>;
   segments: readonly Segment[];
 }
+
+/** What the caller of a builder knows of the index. */
+export type HeaderFields = Pick<IndexHeader, 'source' | 'image' | 'known'>;
 
 /** Collects the inodes of one image and turns them into an index. */
 export class IndexBuilder {
   readonly #path: string;
-  readonly #inodes: IndexedInode[] = [];
+  readonly #inodes: Omit<IndexedInode, 'extents' | 'segments'>[] = [];
   readonly #names: { name: Buffer; inode: number }[] = [];
+  readonly #segments: (Segment & { inode: number })[] = [];
+  // An image has more extents than anything else; as numbers they take a quarter of what objects take.
+  readonly #firstExtent: number[] = [0];
+  readonly #la: number[] = [];
+  readonly #llen: number[] = [];
+  readonly #pa: number[] = [];
+  readonly #plen: number[] = [];
+  readonly #device: number[] = [];
+  readonly #flags: number[] = [];
+  readonly #codec: number[] = [];
   #pages = 0;
 
   /** @param path the file the inodes come from, for errors */
@@ -63,14 +86,23 @@ export class IndexBuilder {
   }
 
   /** @returns the inode's position, for {@link addPath} */
-  addInode(inode: IndexedInode): number {
+  addInode({ extents, segments, ...inode }: IndexedInode): number {
     this.#pages += inode.pageDigests.length / 8;
     if (this.#pages > MAX_PAGES)
       throw new DataError(
         this.#path,
         `holds more than ${MAX_PAGES} pages of file data, which is more than an index takes`,
       );
-    return this.#inodes.push(inode) - 1;
+    const ordinal = this.#inodes.push(inode) - 1;
+    for (const extent of extents) this.#addExtent(inode.nid, extent);
+    this.#firstExtent.push(this.#la.length);
+    this.addSegments(ordinal, segments);
+    return ordinal;
+  }
+
+  /** Loadable segments of a file that were not at hand yet when it was added. */
+  addSegments(inode: number, segments: readonly Segment[]): void {
+    for (const segment of segments) this.#segments.push({ ...segment, inode });
   }
 
   /** @param name path from the root with a leading slash, as bytes */
@@ -79,20 +111,44 @@ export class IndexBuilder {
   }
 
   /** The index as a file's bytes. */
-  pack(header: Pick<IndexHeader, 'source' | 'image' | 'known'>): Buffer {
+  pack(header: HeaderFields): Buffer {
+    return packColumns(this.#header(header), { ...this.#columns() });
+  }
+
+  /** The index itself, checked like one that is read. */
+  build(header: HeaderFields): ImageIndex {
+    return ImageIndex.of(this.#path, this.#header(header), this.#columns());
+  }
+
+  #addExtent(nid: number, extent: IndexedExtent): void {
+    if (this.#la.length === MAX_EXTENTS)
+      throw new DataError(
+        this.#path,
+        `inode nid ${nid}: with its extents the image has more than ${MAX_EXTENTS}, which is more than an index takes`,
+      );
+    this.#la.push(extent.la);
+    this.#llen.push(extent.llen);
+    this.#pa.push(extent.pa);
+    this.#plen.push(extent.plen);
+    this.#device.push(extent.device);
+    this.#flags.push(
+      (extent.hole ? EXTENT_HOLE : 0) |
+        (extent.compressed ? EXTENT_COMPRESSED : 0) |
+        (extent.fragment ? EXTENT_FRAGMENT : 0) |
+        (extent.metabox ? EXTENT_METABOX : 0),
+    );
+    this.#codec.push(CODECS.indexOf(extent.codec ?? (extent.compressed ? 'unknown' : 'none')));
+  }
+
+  #header(fields: HeaderFields): IndexHeader {
+    return { schema: INDEX_SCHEMA, tool: INDEX_TOOL, ...fields, inodes: this.#inodes.length, pages: this.#pages };
+  }
+
+  #columns(): IndexColumns {
     const inodes = this.#inodes;
-    const n = inodes.length;
+    const segments = this.#segments;
     this.#names.sort((a, b) => Buffer.compare(a.name, b.name));
-    const extents = inodes.flatMap((inode) => [...inode.extents]);
-    const segments = inodes.flatMap((inode, at) => inode.segments.map((segment) => ({ ...segment, inode: at })));
-    const full: IndexHeader = {
-      schema: INDEX_SCHEMA,
-      tool: `foliolab ${VERSION}`,
-      ...header,
-      inodes: n,
-      pages: this.#pages,
-    };
-    return packColumns(full, {
+    return {
       nid: Float64Array.from(inodes, (inode) => inode.nid),
       type: Uint8Array.from(inodes, (inode) => INODE_TYPES.indexOf(inode.type)),
       mode: Uint16Array.from(inodes, (inode) => inode.mode),
@@ -109,19 +165,14 @@ export class IndexBuilder {
       fingerprints: Buffer.concat(inodes.map((inode) => inode.fingerprint ?? new Uint8Array(0))),
       firstPage: offsets(inodes.map((inode) => inode.pageDigests.length / 8)),
       pageDigest: this.#digests(),
-      firstExtent: offsets(inodes.map((inode) => inode.extents.length)),
-      extentLa: Float64Array.from(extents, (extent) => extent.la),
-      extentLlen: Float64Array.from(extents, (extent) => extent.llen),
-      extentPa: Float64Array.from(extents, (extent) => extent.pa),
-      extentPlen: Float64Array.from(extents, (extent) => extent.plen),
-      extentDevice: Uint16Array.from(extents, (extent) => extent.device),
-      extentFlags: Uint8Array.from(
-        extents,
-        (extent) =>
-          (extent.hole ? EXTENT_HOLE : 0) |
-          (extent.compressed ? EXTENT_COMPRESSED : 0) |
-          (extent.fragment ? EXTENT_FRAGMENT : 0),
-      ),
+      firstExtent: new Uint32Array(this.#firstExtent),
+      extentLa: new Float64Array(this.#la),
+      extentLlen: new Float64Array(this.#llen),
+      extentPa: new Float64Array(this.#pa),
+      extentPlen: new Float64Array(this.#plen),
+      extentDevice: new Uint16Array(this.#device),
+      extentFlags: new Uint8Array(this.#flags),
+      extentCodec: new Uint8Array(this.#codec),
       paths: Buffer.concat(this.#names.flatMap(({ name }) => [name, Buffer.of(0)])),
       pathInode: Uint32Array.from(this.#names, ({ inode }) => inode),
       segmentInode: Uint32Array.from(segments, (segment) => segment.inode),
@@ -130,12 +181,7 @@ export class IndexBuilder {
       segmentFileBytes: Float64Array.from(segments, (segment) => segment.fileBytes),
       segmentAddress: Float64Array.from(segments, (segment) => segment.address),
       segmentMemoryBytes: Float64Array.from(segments, (segment) => segment.memoryBytes),
-    });
-  }
-
-  /** The index itself, read back from {@link pack}'s bytes and so checked like any other. */
-  build(header: Pick<IndexHeader, 'source' | 'image' | 'known'>): ImageIndex {
-    return ImageIndex.parse(this.#path, this.pack(header));
+    };
   }
 
   #digests(): Uint32Array {

@@ -32,11 +32,11 @@ export interface ColumnEntry {
  *     columns  raw DEFLATE each, one after the other, little-endian values
  *     sha256   32 bytes of everything before it
  */
-export function packColumns(header: object, columns: Readonly<Record<string, Column>>): Buffer {
+export function packColumns(header: object, columns: Readonly<Record<string, Column>>, level = 6): Buffer {
   const entries: ColumnEntry[] = [];
   const bodies: Buffer[] = [];
   for (const [name, column] of Object.entries(columns)) {
-    const body = deflateRawSync(new Uint8Array(column.buffer, column.byteOffset, column.byteLength), { level: 9 });
+    const body = deflateRawSync(new Uint8Array(column.buffer, column.byteOffset, column.byteLength), { level });
     entries.push({ name, type: typeOf(column), length: column.length, stored: body.length });
     bodies.push(body);
   }

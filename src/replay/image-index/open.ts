@@ -1,7 +1,7 @@
 import { DataError } from '../../error.ts';
 import { readHead, readWhole } from '../io/input.ts';
 import { looksLikeIndex } from './columns.ts';
-import { packImage } from './from-image.ts';
+import { indexImage } from './from-image.ts';
 import { ImageIndex } from './image-index.ts';
 
 const EROFS_MAGIC = 0xe0f5e1e2;
@@ -14,7 +14,6 @@ const SUPERBLOCK_AT = 1024;
 export async function openImageIndex(path: string): Promise<ImageIndex> {
   const head = await readHead(path, SUPERBLOCK_AT + 4);
   if (looksLikeIndex(head)) return ImageIndex.parse(path, (await readWhole(path)).bytes);
-  if (head.length === SUPERBLOCK_AT + 4 && head.readUInt32LE(SUPERBLOCK_AT) === EROFS_MAGIC)
-    return ImageIndex.parse(path, await packImage(path), 'image');
+  if (head.length === SUPERBLOCK_AT + 4 && head.readUInt32LE(SUPERBLOCK_AT) === EROFS_MAGIC) return indexImage(path);
   throw new DataError(path, 'is neither an index of foliolab nor an EROFS image');
 }

@@ -1,5 +1,6 @@
 import { DataError, UsageError } from '../../error.ts';
-import { EXTENT_COMPRESSED, EXTENT_FRAGMENT, EXTENT_HOLE, type ImageIndex } from '../image-index/image-index.ts';
+import type { ImageIndex } from '../image-index/image-index.ts';
+import { extentAt, locate, newPiece } from '../image-index/place.ts';
 import type { Note } from '../notes.ts';
 import type { Mapping, ReferenceSet } from '../references.ts';
 import { PAGE_SIZE } from '../result.ts';
@@ -94,36 +95,34 @@ function assignByAddress(set: ReferenceSet): PageIds {
   const tuple = new Uint32Array(6);
   let unaligned = 0;
   let holes = 0;
+  const piece = newPiece();
   const ids = assignByPage(set, 1, (mapping, pageIndex, key) => {
     const { image } = set.superblocks[mapping.superblock]!;
-    const c = image.columns;
     const start = pageIndex * PAGE_SIZE;
-    const end = Math.min(start + PAGE_SIZE, c.sizeBytes[mapping.ordinal]!);
-    let e = extentAt(image, mapping.ordinal, start);
+    const end = Math.min(start + PAGE_SIZE, image.columns.sizeBytes[mapping.ordinal]!);
     let id = -1;
     let count = 0;
-    for (let la = start; la < end; e++) {
-      const from = c.extentLa[e]!;
-      const flags = c.extentFlags[e]!;
-      if (flags & EXTENT_HOLE) {
+    for (let la = start, e = extentAt(image, mapping.ordinal, la); la < end; e++) {
+      locate(image, e, la, end, piece);
+      if (piece.kind === 'hole') {
         tuple.set([HOLE, mapping.superblock, mapping.ordinal, pageIndex, la - start, 0]);
       } else {
-        const compressed = (flags & EXTENT_COMPRESSED) !== 0;
-        const kind = flags & (EXTENT_COMPRESSED | EXTENT_FRAGMENT);
-        const address = compressed ? c.extentPa[e]! : c.extentPa[e]! + (la - from);
-        const device = devicesOf[mapping.superblock]![c.extentDevice[e]!]!;
-        tuple.set([PIECE, device, Math.floor(address / 2 ** 32), address >>> 0, compressed ? la - from : 0, kind]);
+        const { device, address, offset } = piece;
+        // The packed inode and the metabox are the image's own, each an address space of its own.
+        const space = (Math.max(-device, 0) << 1) | (piece.kind === 'pcluster' ? 1 : 0);
+        const number = devicesOf[mapping.superblock]![Math.max(device, 0)]!;
+        tuple.set([PIECE, number, Math.floor(address / 2 ** 32), address >>> 0, offset, space]);
       }
-      const piece = pieces.intern(tuple);
+      const interned = pieces.intern(tuple);
       if (id < 0) {
-        id = piece;
-        if (flags & EXTENT_HOLE) holes++;
+        id = interned;
+        if (piece.kind === 'hole') holes++;
       } else {
-        tuple.set([SEQUENCE, id, piece, 0, 0, 0]);
+        tuple.set([SEQUENCE, id, interned, 0, 0, 0]);
         id = pieces.intern(tuple);
       }
       count++;
-      la = from + c.extentLlen[e]!;
+      la += piece.length;
     }
     if (count > 1) unaligned++;
     key[0] = id;
@@ -136,24 +135,6 @@ function assignByAddress(set: ReferenceSet): PageIds {
     });
   if (holes > 0) notes.push({ text: 'physical-index: pages that are holes stay with their inode', count: holes });
   return { ...ids, notes };
-}
-
-/** Position in the extent columns of the extent that holds byte `la` of a file. */
-function extentAt(image: ImageIndex, ordinal: number, la: number): number {
-  const { firstExtent, extentLa, extentLlen, sizeBytes } = image.columns;
-  let low = firstExtent[ordinal]!;
-  let high = firstExtent[ordinal + 1]! - 1;
-  if (high < low || extentLa[high]! + extentLlen[high]! < sizeBytes[ordinal]!)
-    throw new DataError(
-      image.path,
-      `the extents of ${image.pathOf(ordinal)} do not cover its ${sizeBytes[ordinal]} bytes`,
-    );
-  while (low < high) {
-    const middle = (low + high + 1) >> 1;
-    if (extentLa[middle]! <= la) low = middle;
-    else high = middle - 1;
-  }
-  return low;
 }
 
 function assignByChunk(set: ReferenceSet, chunkPages: number): Omit<PageIds, 'notes'> {
