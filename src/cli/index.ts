@@ -1,12 +1,20 @@
+import { once } from 'node:events';
 import { Command, Option } from 'commander';
 import { UsageError } from '../error.ts';
+import { indexDocument } from '../replay/image-index/document.ts';
 import { packImage } from '../replay/image-index/from-image.ts';
 import { ImageIndex } from '../replay/image-index/image-index.ts';
 import { MANIFEST_NIDS, packManifest } from '../replay/image-index/manifest.ts';
+import { openImageIndex } from '../replay/image-index/open.ts';
+import { findIndexOf } from '../replay/image-index/reuse.ts';
 import { writeFileAtomic } from '../replay/io/output.ts';
+import { userCache } from './user-cache.ts';
 
 interface IndexFlags {
-  output: string;
+  output?: string;
+  json?: boolean;
+  force?: boolean;
+  jobs?: string;
   device?: string[];
   manifest?: string;
   pages?: string;
@@ -20,8 +28,11 @@ interface IndexFlags {
 export function indexCommand(): Command {
   return new Command('index')
     .description('make an index: what replay needs of an image, without the image')
-    .argument('[image]', 'EROFS image')
-    .requiredOption('-o, --output <file>', 'where the index goes')
+    .argument('[image]', 'EROFS image, or with --json alone also an index')
+    .option('-o, --output <file>', 'where the index goes; one of the same image that is there already is left as it is')
+    .option('--force', 'make it anew even so')
+    .option('--json', 'print what the index says (foliolab.index.info/1); without -o it is only printed')
+    .option('--jobs <number>', 'threads (default: as many as the image is worth, one a core at most)')
     .option('--device <blob...>', "the image's extra devices, in slot order")
     .option('--manifest <file>', 'make it from a manifest (TSV) instead of an image; layout is then unknown')
     .option('--pages <file>', 'page digests that go with --manifest')
@@ -30,23 +41,64 @@ export function indexCommand(): Command {
     .option('--image-name <name>', 'with --manifest: name of the image it describes')
     .option('--image-sha256 <hex>', 'with --manifest: hash of that image')
     .action(async (image: string | undefined, flags: IndexFlags) => {
-      const bytes = await pack(image, flags);
-      const { header } = ImageIndex.parse(flags.output, bytes);
-      await writeFileAtomic(flags.output, bytes);
-      process.stderr.write(
-        `${flags.output}: ${header.inodes} inodes, ${header.pages} pages, ${bytes.length} bytes${header.known.layout ? '' : '; layout unknown'}\n`,
-      );
+      const jobs = flags.jobs === undefined ? {} : { jobs: threads(flags.jobs) };
+      const index =
+        flags.output === undefined ? await look(image, flags) : await make(image, flags.output, flags, jobs);
+      if (flags.json)
+        for (const text of indexDocument(index)) if (!process.stdout.write(text)) await once(process.stdout, 'drain');
     });
 }
 
-function pack(image: string | undefined, flags: IndexFlags): Promise<Buffer> {
-  if (image !== undefined) {
-    if (flags.manifest !== undefined) throw new UsageError('index takes an image or --manifest, not both');
-    return packImage(image, { devices: flags.device ?? [] });
+/** What is in an index, or would be in an image's. */
+function look(image: string | undefined, { json, manifest, device }: IndexFlags): Promise<ImageIndex> {
+  if (!json || manifest !== undefined) throw new UsageError('index needs -o FILE, or --json to look into one');
+  if (image === undefined) throw new UsageError('index --json needs an image or an index');
+  if (device !== undefined) throw new UsageError('index with --device needs -o FILE');
+  return openImageIndex(image, { cache: userCache() });
+}
+
+async function make(
+  image: string | undefined,
+  output: string,
+  flags: IndexFlags,
+  jobs: { jobs?: number },
+): Promise<ImageIndex> {
+  const devices = flags.device ?? [];
+  let sha256: { sha256?: readonly string[] } = {};
+  if (image !== undefined && flags.manifest === undefined && !flags.force) {
+    const found = await findIndexOf(output, image, devices);
+    if (found.index !== null) {
+      process.stderr.write(`${output}: unchanged, reused: ${counts(found.index)}\n`);
+      return found.index;
+    }
+    if (found.sha256) sha256 = { sha256: found.sha256 };
   }
+  const bytes =
+    image === undefined || flags.manifest !== undefined
+      ? await fromManifest(image, flags)
+      : await packImage(image, { devices, ...jobs, ...sha256 });
+  const index = ImageIndex.parse(output, bytes);
+  await writeFileAtomic(output, bytes);
+  const layout = index.header.known.layout ? '' : '; layout unknown';
+  process.stderr.write(`${output}: ${counts(index)}, ${bytes.length} bytes${layout}\n`);
+  return index;
+}
+
+function counts({ header }: ImageIndex): string {
+  return `${header.inodes} inodes, ${header.pages} pages`;
+}
+
+function fromManifest(image: string | undefined, flags: IndexFlags): Promise<Buffer> {
+  if (image !== undefined) throw new UsageError('index takes an image or --manifest, not both');
   if (flags.manifest === undefined) throw new UsageError('index needs an image, or --manifest with --pages');
   if (flags.pages === undefined) throw new UsageError('--manifest needs --pages');
   if (flags.imageSha256 !== undefined && !/^[0-9a-f]{64}$/.test(flags.imageSha256))
     throw new UsageError('--image-sha256 is not 64 hex digits');
   return packManifest({ ...flags, manifest: flags.manifest, pages: flags.pages });
+}
+
+function threads(text: string): number {
+  const count = Number(text);
+  if (!/^\d+$/.test(text) || !(count >= 1)) throw new UsageError(`--jobs '${text}' is not a whole number from 1`);
+  return count;
 }

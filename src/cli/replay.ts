@@ -12,6 +12,7 @@ import { PAGE_SIZE, type ReplayResult } from '../replay/result.ts';
 import { replay, resultOf } from '../replay/run.ts';
 import { sharingModels } from '../replay/sharing/index.ts';
 import { commandLine } from './command-line.ts';
+import { userCache } from './user-cache.ts';
 
 const READAHEAD = ['linux', 'none', 'recorded'] as const;
 
@@ -111,6 +112,7 @@ export async function runReplay(flags: ReplayFlags, command: string): Promise<Re
     traces: flags.trace,
     mounts: keyValues('--mount', flags.mount ?? []),
     backings,
+    cache: userCache(),
   });
   const workload = flags.name ?? workloadName(flags.trace);
   const workers = flags.workers === undefined ? undefined : whole('--workers', flags.workers, 1);

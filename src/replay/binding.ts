@@ -1,5 +1,6 @@
 import { dirname, join } from 'node:path';
 import { DataError, UsageError } from '../error.ts';
+import type { IndexCache } from './image-index/cache.ts';
 import type { ImageIndex } from './image-index/image-index.ts';
 import { openImageIndex } from './image-index/open.ts';
 import type { Backing, TraceBinding } from './references.ts';
@@ -13,6 +14,8 @@ export interface BindingOptions {
   mounts: ReadonlyMap<string, string>;
   /** mount id → backing; '' is every other mount's */
   backings?: ReadonlyMap<string, Backing>;
+  /** where indexes of images are kept for the next time; nowhere by default */
+  cache?: IndexCache | null;
 }
 
 /** Traces bound to their images, each image opened once however many mounts show it. */
@@ -48,7 +51,7 @@ export class Bindings {
   }
 
   static async open(options: BindingOptions): Promise<Bindings> {
-    const images = new ImageShelf();
+    const images = new ImageShelf(options.cache);
     for (const path of options.mounts.values()) await images.open(path);
     const opened: CsvTrace[] = [];
     for (const path of options.traces) opened.push(await CsvTrace.open(path));
@@ -67,11 +70,16 @@ export class Bindings {
 /** The images opened so far, by path. */
 export class ImageShelf {
   readonly #images = new Map<string, ImageIndex>();
+  readonly #cache: IndexCache | null;
+
+  constructor(cache: IndexCache | null = null) {
+    this.#cache = cache;
+  }
 
   async open(path: string): Promise<ImageIndex> {
     const known = this.#images.get(path);
     if (known) return known;
-    const image = await openImageIndex(path);
+    const image = await openImageIndex(path, { cache: this.#cache });
     this.#images.set(path, image);
     return image;
   }
