@@ -2,7 +2,7 @@ import { createHash } from 'node:crypto';
 import { once } from 'node:events';
 import { Command } from 'commander';
 import {
-  checkImage,
+  checkImageFile,
   compareNames,
   type Extent,
   extractImage,
@@ -11,12 +11,14 @@ import {
   nameBytes,
   printableName,
 } from '../erofs/index.ts';
+import { whole } from './numbers.ts';
 
 interface Flags {
   json?: boolean;
   long?: boolean;
   device?: string[];
   output?: string;
+  jobs?: string;
 }
 
 /** `image`: what is in an EROFS image. */
@@ -73,8 +75,9 @@ export function imageCommand(): Command {
     .description('decode everything; exit 1 and a line for every fault when something is wrong')
     .argument('<image>', 'EROFS image')
     .option('--device <blob...>', 'devices of the device table, in its order')
+    .option('--jobs <number>', 'threads (default: as many as the image is worth, one a core at most)')
     .option('--json', 'print foliolab.image.check/1')
-    .action((img: string, flags: Flags) => withImage(img, flags, (i) => check(i, flags)));
+    .action(check);
   return image;
 }
 
@@ -268,18 +271,22 @@ async function extract(image: Image, flags: Flags): Promise<void> {
   return write(`${dir}: ${directories} directories, ${files} files of ${dataBytes} bytes, ${links}\n`);
 }
 
-async function check(image: Image, flags: Flags): Promise<void> {
-  const { names, inodes, dataBytes, faults } = checkImage(image, ({ message }) => {
-    if (!flags.json) process.stderr.write(`foliolab: ${message}\n`);
+async function check(path: string, flags: Flags): Promise<void> {
+  const { names, inodes, dataBytes, faults } = await checkImageFile(path, {
+    devices: flags.device ?? [],
+    ...(flags.jobs !== undefined && { jobs: whole('--jobs', flags.jobs, 1) }),
+    onFault: ({ message }) => {
+      if (!flags.json) process.stderr.write(`foliolab: ${message}\n`);
+    },
   });
   if (faults.length > 0) process.exitCode = 1;
   if (flags.json) {
     const counts = { names, inodes, dataBytes };
-    const document = { schema: 'foliolab.image.check/1', image: image.path, ok: faults.length === 0, counts, faults };
+    const document = { schema: 'foliolab.image.check/1', image: path, ok: faults.length === 0, counts, faults };
     return write(`${JSON.stringify(document, null, 2)}\n`);
   }
   const verdict = faults.length === 0 ? 'no fault' : `${faults.length} fault${faults.length === 1 ? '' : 's'}`;
-  return write(`${image.path}: ${verdict} in ${inodes} inodes, ${names} names, ${dataBytes} bytes of file data\n`);
+  return write(`${path}: ${verdict} in ${inodes} inodes, ${names} names, ${dataBytes} bytes of file data\n`);
 }
 
 /** A line of sha256sum, which marks an escaped name with a backslash at the line's start. */

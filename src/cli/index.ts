@@ -8,6 +8,7 @@ import { MANIFEST_NIDS, packManifest } from '../replay/image-index/manifest.ts';
 import { openImageIndex } from '../replay/image-index/open.ts';
 import { findIndexOf } from '../replay/image-index/reuse.ts';
 import { writeFileAtomic } from '../replay/io/output.ts';
+import { whole } from './numbers.ts';
 import { userCache } from './user-cache.ts';
 
 interface IndexFlags {
@@ -41,7 +42,7 @@ export function indexCommand(): Command {
     .option('--image-name <name>', 'with --manifest: name of the image it describes')
     .option('--image-sha256 <hex>', 'with --manifest: hash of that image')
     .action(async (image: string | undefined, flags: IndexFlags) => {
-      const jobs = flags.jobs === undefined ? {} : { jobs: threads(flags.jobs) };
+      const jobs = flags.jobs === undefined ? {} : { jobs: whole('--jobs', flags.jobs, 1) };
       const index =
         flags.output === undefined ? await look(image, flags) : await make(image, flags.output, flags, jobs);
       if (flags.json)
@@ -95,10 +96,4 @@ function fromManifest(image: string | undefined, flags: IndexFlags): Promise<Buf
   if (flags.imageSha256 !== undefined && !/^[0-9a-f]{64}$/.test(flags.imageSha256))
     throw new UsageError('--image-sha256 is not 64 hex digits');
   return packManifest({ ...flags, manifest: flags.manifest, pages: flags.pages });
-}
-
-function threads(text: string): number {
-  const count = Number(text);
-  if (!/^\d+$/.test(text) || !(count >= 1)) throw new UsageError(`--jobs '${text}' is not a whole number from 1`);
-  return count;
 }

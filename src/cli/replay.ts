@@ -12,6 +12,7 @@ import { PAGE_SIZE, type ReplayResult } from '../replay/result.ts';
 import { replay, resultOf } from '../replay/run.ts';
 import { sharingModels } from '../replay/sharing/index.ts';
 import { commandLine } from './command-line.ts';
+import { whole } from './numbers.ts';
 import { userCache } from './user-cache.ts';
 
 const READAHEAD = ['linux', 'none', 'recorded'] as const;
@@ -207,11 +208,4 @@ function list(option: string, text: string): string[] {
   const twice = items.find((item, at) => items.indexOf(item) !== at);
   if (twice !== undefined) throw new UsageError(`${option} names '${twice}' twice`);
   return items;
-}
-
-function whole(option: string, text: string, least: number): number {
-  const value = Number(text);
-  if (!/^\d+$/.test(text) || !Number.isSafeInteger(value) || value < least)
-    throw new UsageError(`${option} '${text}' is not a whole number from ${least}`);
-  return value;
 }

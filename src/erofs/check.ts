@@ -22,6 +22,7 @@ export interface CheckResult {
   readonly inodes: number;
   /** of regular files, each inode once */
   readonly dataBytes: number;
+  /** of metadata first, then of the files' data */
   readonly faults: readonly CheckFault[];
 }
 
@@ -34,72 +35,106 @@ const MAX_FAULTS = 10_000;
  * @param onFault told of each fault as it is found
  */
 export function checkImage(image: Image, onFault: (fault: CheckFault) => void = () => {}): CheckResult {
-  const faults: CheckFault[] = [];
-  const add = (fault: CheckFault) => {
-    faults.push(fault);
-    onFault(fault);
-  };
-  const attempt = (path: string | null, nid: number | null, f: () => void): boolean => {
-    if (faults.length >= MAX_FAULTS) return false;
+  const check = new Check(image, onFault);
+  check.metadata();
+  return check.data(() => false);
+}
+
+/** The two halves of a check: so that files can be decoded by others in between. */
+export class Check {
+  /** regular files, each inode once, as {@link metadata} found them */
+  readonly files: { readonly path: string; readonly inode: Inode }[] = [];
+  readonly #image: Image;
+  readonly #onFault: (fault: CheckFault) => void;
+  readonly #faults: CheckFault[] = [];
+  readonly #seen = new Set<number>();
+  #names = 0;
+
+  constructor(image: Image, onFault: (fault: CheckFault) => void) {
+    this.#image = image;
+    this.#onFault = onFault;
+  }
+
+  /** All but the data of files. */
+  metadata(): void {
+    const image = this.#image;
+    const { packedNid, featureIncompat } = image.superblock;
+    this.#attempt(null, null, () => void image.longPrefixes());
+    if (packedNid > 0 && featureIncompat & INCOMPAT_FRAGMENTS) {
+      this.#attempt(null, packedNid, () => image.verify(image.inode(packedNid)));
+    }
+    const root = image.root();
+    this.#names++;
+    this.#inode('/', root);
+    const todo: { path: string; dir: Inode; parentNid: number }[] = [{ path: '/', dir: root, parentNid: root.nid }];
+    while (todo.length > 0 && this.#faults.length < MAX_FAULTS) {
+      const { path, dir, parentNid } = todo.pop()!;
+      const prefix = path === '/' ? path : `${path}/`;
+      this.#attempt(path, dir.nid, () => {
+        for (const entry of image.dirents(dir)) {
+          const expected = entry.name === '.' ? dir.nid : entry.name === '..' ? parentNid : null;
+          if (expected !== null) {
+            if (entry.nid !== expected) this.#wrong(path, dir, `'${entry.name}' is nid ${entry.nid}, not ${expected}`);
+            continue;
+          }
+          this.#names++;
+          const child = prefix + entry.name;
+          this.#attempt(child, entry.nid, () => {
+            const inode = image.inode(entry.nid);
+            if (entry.type !== null && entry.type !== inode.type) {
+              this.#wrong(child, inode, `is a ${inode.type}, its name says ${entry.type}`);
+            }
+            const again = this.#seen.has(inode.nid);
+            if (!again) this.#inode(child, inode);
+            if (inode.type !== 'directory') return;
+            if (again) this.#wrong(child, inode, 'directory reached again');
+            else todo.push({ path: child, dir: inode, parentNid: dir.nid });
+          });
+        }
+      });
+    }
+  }
+
+  /**
+   * The data of {@link files}.
+   * @param sound tells of each, by its place, whether it was decoded already
+   */
+  data(sound: (file: number) => boolean): CheckResult {
+    let dataBytes = 0;
+    this.files.forEach(({ path, inode }, at) => {
+      if (sound(at) || this.#attempt(path, inode.nid, () => this.#image.verify(inode))) dataBytes += inode.size;
+    });
+    return { names: this.#names, inodes: this.#seen.size, dataBytes, faults: this.#faults };
+  }
+
+  #inode(path: string, inode: Inode): void {
+    const image = this.#image;
+    this.#seen.add(inode.nid);
+    this.#attempt(path, inode.nid, () => void image.xattrs(inode));
+    if (inode.type === 'symlink') this.#attempt(path, inode.nid, () => void image.readlink(inode));
+    if (inode.type === 'file') this.files.push({ path, inode });
+  }
+
+  #attempt(path: string | null, nid: number | null, f: () => void): boolean {
+    if (this.#faults.length >= MAX_FAULTS) return false;
     try {
       f();
       return true;
     } catch (e) {
       if (!(e instanceof ErofsError)) throw e;
-      add({ path, nid: e.nid ?? nid, offset: e.offset, code: e.code, message: e.message });
+      this.#add({ path, nid: e.nid ?? nid, offset: e.offset, code: e.code, message: e.message });
       return false;
     }
-  };
-  const wrong = (path: string, inode: Inode, what: string) => {
-    const { nid, offset } = inode;
-    const error = new ErofsError('CORRUPT', what, { path: image.path, nid, offset });
-    add({ path, nid, offset, code: error.code, message: error.message });
-  };
-  const seen = new Set<number>();
-  let names = 0;
-  let dataBytes = 0;
-  const content = (path: string, inode: Inode) => {
-    seen.add(inode.nid);
-    attempt(path, inode.nid, () => void image.xattrs(inode));
-    if (inode.type === 'symlink') attempt(path, inode.nid, () => void image.readlink(inode));
-    if (inode.type !== 'file') return;
-    if (attempt(path, inode.nid, () => image.verify(inode))) dataBytes += inode.size;
-  };
+  }
 
-  const { packedNid, featureIncompat } = image.superblock;
-  attempt(null, null, () => void image.longPrefixes());
-  if (packedNid > 0 && featureIncompat & INCOMPAT_FRAGMENTS) {
-    attempt(null, packedNid, () => image.verify(image.inode(packedNid)));
+  #wrong(path: string, inode: Inode, what: string): void {
+    const { nid, offset } = inode;
+    const error = new ErofsError('CORRUPT', what, { path: this.#image.path, nid, offset });
+    this.#add({ path, nid, offset, code: error.code, message: error.message });
   }
-  const root = image.root();
-  names++;
-  content('/', root);
-  const todo: { path: string; dir: Inode; parentNid: number }[] = [{ path: '/', dir: root, parentNid: root.nid }];
-  while (todo.length > 0 && faults.length < MAX_FAULTS) {
-    const { path, dir, parentNid } = todo.pop()!;
-    const prefix = path === '/' ? path : `${path}/`;
-    attempt(path, dir.nid, () => {
-      for (const entry of image.dirents(dir)) {
-        const expected = entry.name === '.' ? dir.nid : entry.name === '..' ? parentNid : null;
-        if (expected !== null) {
-          if (entry.nid !== expected) wrong(path, dir, `'${entry.name}' is nid ${entry.nid}, not ${expected}`);
-          continue;
-        }
-        names++;
-        const child = prefix + entry.name;
-        attempt(child, entry.nid, () => {
-          const inode = image.inode(entry.nid);
-          if (entry.type !== null && entry.type !== inode.type) {
-            wrong(child, inode, `is a ${inode.type}, its name says ${entry.type}`);
-          }
-          const again = seen.has(inode.nid);
-          if (!again) content(child, inode);
-          if (inode.type !== 'directory') return;
-          if (again) wrong(child, inode, 'directory reached again');
-          else todo.push({ path: child, dir: inode, parentNid: dir.nid });
-        });
-      }
-    });
+
+  #add(fault: CheckFault): void {
+    this.#faults.push(fault);
+    this.#onFault(fault);
   }
-  return { names, inodes: seen.size, dataBytes, faults };
 }

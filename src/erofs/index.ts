@@ -11,6 +11,7 @@
  */
 export { compareNames, nameBytes, nameString, printableName } from './bytes.ts';
 export { type CheckFault, type CheckResult, checkImage } from './check.ts';
+export { type CheckOptions, checkImageFile } from './check-lanes.ts';
 export type { Piece } from './contents.ts';
 export type { Extent } from './data.ts';
 export type { Dirent } from './dir.ts';
