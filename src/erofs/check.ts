@@ -7,6 +7,7 @@ import type { Inode } from './inode.ts';
 export interface CheckFault {
   /** where it was found; null for what has no name (the packed inode, the metabox) */
   readonly path: string | null;
+  /** the inode at fault; null when the fault has none */
   readonly nid: number | null;
   /** byte offset in the image or the metabox, or null */
   readonly offset: number | null;
@@ -18,11 +19,13 @@ export interface CheckFault {
 
 /** What {@link checkImage} found. */
 export interface CheckResult {
+  /** names in directories, and the root */
   readonly names: number;
+  /** different inodes those names lead to */
   readonly inodes: number;
   /** of regular files, each inode once */
   readonly dataBytes: number;
-  /** of metadata first, then of the files' data */
+  /** of metadata first, then of the files' data; none: the image is sound */
   readonly faults: readonly CheckFault[];
 }
 

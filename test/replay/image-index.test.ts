@@ -1,14 +1,25 @@
 import { createHash } from 'node:crypto';
-import { readFileSync } from 'node:fs';
+import { readFileSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
+import { ErofsError } from '../../src/erofs/index.ts';
 import { DataError } from '../../src/error.ts';
+import {
+  IndexBuilder,
+  type IndexedExtent,
+  type IndexedInode,
+  MAX_PAGES,
+} from '../../src/replay/image-index/builder.ts';
 import { packColumns } from '../../src/replay/image-index/columns.ts';
 import { elfSegments } from '../../src/replay/image-index/elf.ts';
+import { packImage } from '../../src/replay/image-index/from-image.ts';
 import { ImageIndex, type IndexColumns } from '../../src/replay/image-index/image-index.ts';
 import { packManifest } from '../../src/replay/image-index/manifest.ts';
 import { openImageIndex } from '../../src/replay/image-index/open.ts';
-import { makeIndex, temporaryFile } from './support.ts';
+import { build } from '../erofs/build.ts';
+import { fixtureBytes } from '../erofs/fixtures.ts';
+import { makeIndex, temporaryFile, temporaryFolder } from './support.ts';
 
 const sample = () =>
   makeIndex('sample.erofs', [
@@ -104,6 +115,89 @@ describe('an index', () => {
     const index = sample();
     const header = { image: { ...index.header.image, sha256: null } };
     expect(() => ImageIndex.parse('x.fidx', repack(index, {}, header))).toThrow('layout is known, but not whose');
+  });
+});
+
+describe('an index of an image', () => {
+  it('of damaged bytes is an index or one located error', async () => {
+    const names = [
+      'lz4',
+      'zstd',
+      '48bit-extents',
+      'chunk-indexes',
+      'fragments',
+      'compressed-dirs-metabox',
+      'fingerprint',
+    ];
+    const outcomes = { index: 0, error: 0 };
+    const folder = temporaryFolder();
+    for (const name of names) {
+      const sound = fixtureBytes(`${name}.erofs`);
+      await fc.assert(
+        fc.asyncProperty(fc.array(fc.tuple(fc.nat(16_383), fc.nat(255)), { maxLength: 8 }), async (changes) => {
+          const bytes = sound.slice();
+          for (const [at, value] of changes) bytes[(1024 + at) % bytes.length] = value;
+          const path = join(folder, 'damaged.erofs');
+          writeFileSync(path, bytes);
+          try {
+            expect(ImageIndex.parse('x.fidx', await packImage(path)).header.inodes).toBeGreaterThan(0);
+            outcomes.index++;
+          } catch (error) {
+            if (!(error instanceof ErofsError || error instanceof DataError)) throw error;
+            expect(error.message.startsWith(`${path}: `)).toBe(true);
+            outcomes.error++;
+          }
+        }),
+        { seed: 5, numRuns: 30 },
+      );
+    }
+    expect(outcomes.index).toBeGreaterThan(0);
+    expect(outcomes.error).toBeGreaterThan(0);
+  });
+
+  it('with more extents than an index takes is refused before they are collected', () => {
+    const inode = (nid: number, extents: Iterable<IndexedExtent>): IndexedInode => ({
+      nid,
+      type: 'f',
+      mode: 0,
+      uid: 0,
+      gid: 0,
+      nlink: 1,
+      sizeBytes: 0,
+      mtimeSec: 0,
+      mtimeNsec: 0,
+      layout: 'compressed-full',
+      contentSha256: null,
+      xattrsSha256: null,
+      fingerprint: null,
+      pageDigests: new Uint8Array(0),
+      extents,
+      segments: [],
+    });
+    let taken = 0;
+    function* endless(): Generator<IndexedExtent> {
+      for (;;) {
+        const la = taken++;
+        yield { la, llen: 1, pa: 0, plen: 1, device: 0, hole: false, compressed: true };
+      }
+    }
+    expect(() => new IndexBuilder('x.erofs', 1000).addInode(inode(7, endless()))).toThrow(
+      `x.erofs: inode nid 7: with its extents the image has more than 1000, which`,
+    );
+    expect(taken).toBe(1001);
+  });
+
+  it('with a file that claims to be larger than all that is indexed is refused', async () => {
+    const image = build({
+      blkszbits: 12,
+      featureIncompat: 0,
+      data: [],
+      files: [{ name: 'f', size: MAX_PAGES * 4096 + 1, layout: 0, iu: 0xffffffff }],
+    });
+    const path = temporaryFile('sparse.erofs', image);
+    await expect(packImage(path)).rejects.toThrow(
+      new RegExp(`inode nid \\d+: with its ${MAX_PAGES * 4096 + 1} bytes the image has more than ${MAX_PAGES} pages`),
+    );
   });
 });
 

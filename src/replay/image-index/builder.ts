@@ -66,6 +66,7 @@ export type HeaderFields = Pick<IndexHeader, 'source' | 'image' | 'known'>;
 /** Collects the inodes of one image and turns them into an index. */
 export class IndexBuilder {
   readonly #path: string;
+  readonly #maxExtents: number;
   readonly #inodes: Omit<IndexedInode, 'extents' | 'segments'>[] = [];
   readonly #names: { name: Buffer; inode: number }[] = [];
   readonly #segments: (Segment & { inode: number })[] = [];
@@ -81,8 +82,9 @@ export class IndexBuilder {
   #pages = 0;
 
   /** @param path the file the inodes come from, for errors */
-  constructor(path: string) {
+  constructor(path: string, maxExtents = MAX_EXTENTS) {
     this.#path = path;
+    this.#maxExtents = maxExtents;
   }
 
   /** @returns the inode's position, for {@link addPath} */
@@ -121,10 +123,10 @@ export class IndexBuilder {
   }
 
   #addExtent(nid: number, extent: IndexedExtent): void {
-    if (this.#la.length === MAX_EXTENTS)
+    if (this.#la.length === this.#maxExtents)
       throw new DataError(
         this.#path,
-        `inode nid ${nid}: with its extents the image has more than ${MAX_EXTENTS}, which is more than an index takes`,
+        `inode nid ${nid}: with its extents the image has more than ${this.#maxExtents}, which is more than an index takes`,
       );
     this.#la.push(extent.la);
     this.#llen.push(extent.llen);
@@ -162,7 +164,7 @@ export class IndexBuilder {
       contentSha256: fixedBytes(inodes.map((inode) => inode.contentSha256)),
       xattrsSha256: fixedBytes(inodes.map((inode) => inode.xattrsSha256)),
       fingerprintAt: offsets(inodes.map((inode) => inode.fingerprint?.length ?? 0)),
-      fingerprints: Buffer.concat(inodes.map((inode) => inode.fingerprint ?? new Uint8Array(0))),
+      fingerprints: joined(inodes.map((inode) => inode.fingerprint ?? new Uint8Array(0))),
       firstPage: offsets(inodes.map((inode) => inode.pageDigests.length / 8)),
       pageDigest: this.#digests(),
       firstExtent: new Uint32Array(this.#firstExtent),
@@ -173,7 +175,7 @@ export class IndexBuilder {
       extentDevice: new Uint16Array(this.#device),
       extentFlags: new Uint8Array(this.#flags),
       extentCodec: new Uint8Array(this.#codec),
-      paths: Buffer.concat(this.#names.flatMap(({ name }) => [name, Buffer.of(0)])),
+      paths: joined(this.#names.flatMap(({ name }) => [name, Buffer.of(0)])),
       pathInode: Uint32Array.from(this.#names, ({ inode }) => inode),
       segmentInode: Uint32Array.from(segments, (segment) => segment.inode),
       segmentFlags: Uint8Array.from(segments, (segment) => segment.flags),
@@ -199,6 +201,10 @@ function offsets(lengths: readonly number[]): Uint32Array {
   const result = new Uint32Array(lengths.length + 1);
   for (let i = 0; i < lengths.length; i++) result[i + 1] = result[i]! + lengths[i]!;
   return result;
+}
+
+function joined(parts: readonly Uint8Array[]): Uint8Array {
+  return new Uint8Array(Buffer.concat(parts));
 }
 
 function fixedBytes(values: readonly (Uint8Array | null)[]): Uint8Array {
