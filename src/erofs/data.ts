@@ -29,6 +29,7 @@ export interface Extent {
   readonly partial: boolean;
   /** lies in the packed inode's data, from `fragmentOffset` on; pa and plen are 0 then */
   readonly fragment: boolean;
+  /** byte offset in the packed inode; 0 unless `fragment` */
   readonly fragmentOffset: number;
 }
 

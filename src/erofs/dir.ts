@@ -7,6 +7,7 @@ import type { Volume } from './volume.ts';
 export interface Dirent {
   /** see {@link nameString} */
   readonly name: string;
+  /** for {@link Image.inode} */
   readonly nid: number;
   /** what the entry says; null: it doesn't say */
   readonly type: FileType | null;

@@ -3,10 +3,13 @@
  * `object` names the structure; without it, `inode nid N` is used when `nid` is given.
  */
 export interface Fault {
+  /** the image, or the device or file at fault */
   readonly path: string;
   /** byte offset in the image (primary device unless the message says otherwise) */
   readonly offset?: number | null;
+  /** the inode at fault */
   readonly nid?: number | null;
+  /** the structure at fault, in words */
   readonly object?: string;
 }
 
@@ -19,10 +22,13 @@ export interface Fault {
  * answer would exceed {@link OpenOptions.maxBytes}.
  */
 export class ErofsError extends Error {
+  /** what kind of failure: `CORRUPT`, `UNSUPPORTED`, `LIMIT` or an errno name */
   readonly code: string;
+  /** the image, or the device or file at fault */
   readonly path: string;
   /** byte offset in the image, or null when the fault has no single place */
   readonly offset: number | null;
+  /** the inode at fault, or null */
   readonly nid: number | null;
 
   constructor(code: string, what: string, fault: Fault) {

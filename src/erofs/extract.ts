@@ -23,10 +23,15 @@ import type { Inode } from './inode.ts';
 
 /** What {@link extractImage} wrote. */
 export interface ExtractResult {
+  /** the root included */
   readonly directories: number;
+  /** regular files, each inode once */
   readonly files: number;
+  /** further names of files, symlinks and specials */
   readonly hardLinks: number;
+  /** each inode once */
   readonly symlinks: number;
+  /** device nodes and FIFOs */
   readonly specials: number;
   /** regular files' data, holes included */
   readonly dataBytes: number;
@@ -34,8 +39,8 @@ export interface ExtractResult {
 
 /**
  * Writes an image's tree into a directory, which must be empty or not exist: files, directories, symlinks, hard links,
- * modes and times (to a tenth of a microsecond); owners and device nodes only when root. Sockets and extended attributes
- * are not written, with a warning.
+ * modes and times (to 2 µs, before 1970 to 1 ms: Node's precision); owners and device nodes only when root. Holes stay
+ * holes. Sockets and extended attributes are not written, with a warning. The sum of sizes has no bound.
  *
  * Nothing is written outside `dir`, whatever the image says: names are single components (the decoder refuses others);
  * every file is made anew and never through an existing one; symlinks come last, so that no path leads through one.
@@ -191,8 +196,10 @@ function special(to: Buffer, inode: Inode, root: boolean): string | null {
   }
 }
 
-function seconds(inode: Inode): number {
-  return inode.mtime + inode.mtimeNsec / 1e9;
+/** Seconds for utimes(2), or a Date before 1970, for Node takes a negative number as now. */
+function seconds(inode: Inode): number | Date {
+  const time = inode.mtime + inode.mtimeNsec / 1e9;
+  return time < 0 ? new Date(time * 1000) : time;
 }
 
 function join(dir: string, name: Uint8Array): Buffer {

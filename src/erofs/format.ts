@@ -72,6 +72,7 @@ export const FLAT_INLINE = 2;
 export const COMPRESSED_COMPACT = 3;
 export const CHUNK_BASED = 4;
 
+/** How an inode's data lies: the kernel's five data layouts. `flat-inline` has its tail behind the inode. */
 export type Layout = 'flat-plain' | 'compressed-full' | 'flat-inline' | 'compressed-compact' | 'chunk-based';
 export const LAYOUTS: readonly Layout[] = [
   'flat-plain',
@@ -100,6 +101,7 @@ export const S_IFBLK = 0o060000;
 export const S_IFIFO = 0o010000;
 export const S_IFSOCK = 0o140000;
 
+/** What an inode is, by its st_mode. */
 export type FileType = 'file' | 'directory' | 'chardev' | 'blockdev' | 'fifo' | 'socket' | 'symlink';
 /** dirent file_type; 0 is unknown */
 export const FILE_TYPES: readonly (FileType | null)[] = [
@@ -164,6 +166,7 @@ export const Z_PCLUSTER_MAX_DSIZE = 12 << 20;
 /** the kernel's bound of an LZMA dictionary, in bytes */
 export const Z_LZMA_MAX_DICT_SIZE = 8 << 20;
 
+/** How the bytes of an extent are encoded. */
 export type Algorithm = 'none' | 'lz4' | 'lzma' | 'deflate' | 'zstd';
 /** h_algorithmtype */
 export const ALGORITHMS: readonly Algorithm[] = ['lz4', 'lzma', 'deflate', 'zstd'];

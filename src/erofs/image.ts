@@ -13,6 +13,7 @@ import { type LongPrefixes, prefixPlace, readLongPrefixes, readXattrs, type Xatt
 /** A file name (opened, and closed by {@link Image.close}), the bytes, or anything that reads blocks. */
 export type ImageSource = string | Uint8Array | BlockReader;
 
+/** What {@link Image.open} takes beside the image. */
 export interface OpenOptions {
   /** the devices of the image's device table, in its order; without them their data is an unsupported error */
   devices?: readonly ImageSource[];
@@ -26,6 +27,7 @@ export interface WalkEntry {
   readonly path: string;
   /** the directory it was found in; the root's own nid for the root */
   readonly parentNid: number;
+  /** what the name leads to; another object for each hard link, of the same nid */
   readonly inode: Inode;
 }
 
@@ -40,6 +42,7 @@ const MAX_DEPTH = PATH_MAX / 2; // deeper than any path name can say
  * Byte arrays that are returned may alias caches: don't write to them.
  */
 export class Image {
+  /** as it was when the image was opened */
   readonly superblock: Superblock;
   readonly #vol: Volume;
   #prefixes: LongPrefixes | null = null;
@@ -62,7 +65,12 @@ export class Image {
     }
   }
 
-  /** Reads and checks the superblock and the root directory's inode. */
+  /**
+   * Reads and checks the superblock and the root directory's inode.
+   *
+   * @throws ErofsCorruptError, ErofsUnsupportedError; ErofsError with an errno name when a source can't be read, EINVAL
+   *   when the number of devices given is not the image's. What it opened itself is closed then.
+   */
   static open(source: ImageSource, options: OpenOptions = {}): Image {
     const opened: BlockReader[] = [];
     try {
@@ -95,11 +103,15 @@ export class Image {
     this.#vol.close();
   }
 
-  /** The inode at a nid. Any nid inside the image can be asked for; only one that a directory names means something. */
+  /**
+   * The inode at a nid. Any nid inside the image can be asked for; only one that a directory names means something.
+   * @throws ErofsCorruptError, ErofsUnsupportedError
+   */
   inode(nid: number): Inode {
     return readInode(this.#vol, nid);
   }
 
+  /** The directory that `/` is. */
   root(): Inode {
     return this.inode(this.superblock.rootNid);
   }
@@ -142,7 +154,10 @@ export class Image {
     return found;
   }
 
-  /** All entries of a directory but `.` and `..`, sorted by their bytes as they are on disk. */
+  /**
+   * All entries of a directory but `.` and `..`, sorted by their bytes as they are on disk.
+   * @throws ErofsError ENOTDIR when it is no directory, LIMIT when it is larger than maxBytes
+   */
   readdir(dir: Inode): Dirent[] {
     return this.dirents(dir).filter((e) => e.name !== '.' && e.name !== '..');
   }
@@ -194,7 +209,10 @@ export class Image {
   }
 
   /**
-   * Random access: the bytes `[offset, offset + length)` of a file, fewer at its end. Only what they lie in is decoded.
+   * Random access: the bytes `[offset, offset + length)` of a file, fewer at its end, none behind it. Only the pclusters
+   * that they lie in are decoded; the last few are kept, so that reading on page by page decodes each once.
+   *
+   * @param offset bytes, not negative
    * @throws ErofsError LIMIT when more than maxBytes are asked for: see {@link stream}
    */
   read(inode: Inode, offset: number, length: number): Uint8Array {
@@ -202,7 +220,10 @@ export class Image {
     return this.#contents.read(inode, offset, length);
   }
 
-  /** The whole file in order, in chunks of up to 1 MiB; every pcluster is decoded once. */
+  /**
+   * The whole file in order, in chunks of up to 1 MiB (12 MiB where one pcluster decodes to that); every pcluster is
+   * decoded once. Holes come as zeros: see {@link pieces}.
+   */
   *stream(inode: Inode): Generator<Uint8Array, void, undefined> {
     if (inode.type !== 'file') throw this.#wrong(inode, 'a regular file');
     for (const { bytes } of this.#contents.pieces(inode, true)) yield bytes;

@@ -7,6 +7,8 @@
  * const page = image.read(image.lookup('/usr/bin/env'), 4096, 4096);
  * ```
  *
+ * The guide is `docs/erofs.md`; `examples/` reads an image over HTTP.
+ *
  * @module
  */
 export { compareNames, nameBytes, nameString, printableName } from './bytes.ts';

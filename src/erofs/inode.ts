@@ -35,19 +35,25 @@ export interface Inode {
   readonly offset: number;
   /** i_ino, for 32-bit stat(2) only; not an identity */
   readonly ino: number;
+  /** from `mode` */
   readonly type: FileType;
   /** type bits and permissions, as st_mode */
   readonly mode: number;
+  /** the owner */
   readonly uid: number;
+  /** the owner's group */
   readonly gid: number;
+  /** how many names lead to it, as mkfs counted */
   readonly nlink: number;
   /** bytes */
   readonly size: number;
   /** seconds since 1970 */
   readonly mtime: number;
+  /** nanoseconds on top of `mtime` */
   readonly mtimeNsec: number;
   /** device number of a chardev or blockdev, else null */
   readonly rdev: { readonly major: number; readonly minor: number } | null;
+  /** how the data lies, whatever the type */
   readonly layout: Layout;
   /** whether it is the 64-byte form */
   readonly extended: boolean;

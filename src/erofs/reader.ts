@@ -2,7 +2,12 @@ import { closeSync, constants, fstatSync, openSync, readSync } from 'node:fs';
 import { uncleared } from './bytes.ts';
 import { ErofsError } from './error.ts';
 
-/** Where an image's bytes come from. Synchronous. */
+/**
+ * Where an image's bytes come from. Synchronous, as the decoder is; `examples/http-reader.mjs` is one over HTTP.
+ *
+ * What it throws reaches the caller as it is: make it an {@link ErofsError} with an errno name as its code, and the path
+ * and the offset in it.
+ */
 export interface BlockReader {
   /** names the source in errors */
   readonly path: string;
@@ -15,6 +20,7 @@ export interface BlockReader {
   readAt(offset: number, length: number): Uint8Array;
   /** As `readAt`, but fills `target`. It is for readers that can do so without a copy, and must not use a decoder meanwhile. */
   readInto?(target: Uint8Array, offset: number): void;
+  /** called by {@link Image.close}, when there is one */
   close?(): void;
 }
 
@@ -102,6 +108,7 @@ export class FileReader implements BlockReader {
     this.#pread(target, offset);
   }
 
+  /** Closes the file; what was read stays valid. */
   close(): void {
     if (this.#fd >= 0) closeSync(this.#fd);
     this.#fd = -1;

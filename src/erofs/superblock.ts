@@ -35,33 +35,43 @@ export interface DeviceSlot {
 
 /** The superblock, checked. On-disk names; sizes and addresses as stored (blocks) unless the name says otherwise. */
 export interface Superblock {
+  /** CRC-32C as stored; believed only if `checksumVerified` */
   readonly checksum: number;
   /** whether a checksum was there to be verified */
   readonly checksumVerified: boolean;
+  /** bit mask; see `features` */
   readonly featureCompat: number;
+  /** bit mask; see `features` */
   readonly featureIncompat: number;
   /** names of the set bits, compat then incompat */
   readonly features: readonly string[];
+  /** log2 of `blockSize` */
   readonly blkszbits: number;
   /** bytes; 512 to 65536 */
   readonly blockSize: number;
+  /** bytes of the superblock, extension slots included */
   readonly sbSize: number;
   /** bytes of a block of a directory: blocks times 2^dirblkbits */
   readonly dirBlockSize: number;
+  /** the root directory */
   readonly rootNid: number;
   /** how many inodes mkfs counted; nothing depends on it */
   readonly inos: number;
   /** seconds since 1970 that compact inodes' mtimes count from */
   readonly epoch: number;
+  /** nanoseconds of every compact inode's mtime */
   readonly fixedNsec: number;
   /** when the image was made, seconds since 1970 */
   readonly buildTime: number;
   /** blocks of the primary device as announced */
   readonly blocks: number;
+  /** first block of the metadata area, which nids count from */
   readonly metaBlkaddr: number;
+  /** first block of the shared xattrs */
   readonly xattrBlkaddr: number;
   /** lower-case, with hyphens */
   readonly uuid: string;
+  /** up to 16 bytes; empty where there is none */
   readonly volumeName: string;
   /** algorithms the image may use; always LZ4 where the image is older than the list (compr_cfgs) */
   readonly algorithms: readonly Algorithm[];
@@ -73,13 +83,17 @@ export interface Superblock {
   readonly lzmaDictSize: number;
   /** log2 of the window in bytes; 0 where the image has none of the kind */
   readonly deflateWindowBits: number;
+  /** log2 of the window in bytes; 0 where the image has none of the kind */
   readonly zstdWindowLog: number;
   /** whether compressed data sits at the end of its pcluster behind zeros, or at its start */
   readonly zeroPadding: boolean;
+  /** the device table; empty where all data is on the primary device */
   readonly devices: readonly DeviceSlot[];
+  /** how many long xattr name prefixes the image has */
   readonly xattrPrefixCount: number;
   /** in units of 4 bytes */
   readonly xattrPrefixStart: number;
+  /** the inode that holds fragments; 0 where the image has none */
   readonly packedNid: number;
   /** the inode whose data holds metadata, or -1 */
   readonly metaboxNid: number;

@@ -14,6 +14,7 @@ import type { Volume } from './volume.ts';
 export interface Xattr {
   /** the full name, `trusted.overlay.opaque`; see {@link nameString} */
   readonly name: string;
+  /** a copy, the caller's own */
   readonly value: Uint8Array;
 }
 

@@ -8,6 +8,7 @@ import {
   readFileSync,
   readlinkSync,
   rmSync,
+  statSync,
   writeFileSync,
 } from 'node:fs';
 import { tmpdir } from 'node:os';
@@ -15,6 +16,7 @@ import { join } from 'node:path';
 import { afterAll, afterEach, describe, expect, test, vi } from 'vitest';
 import { imageCommand } from '../../src/cli/image.ts';
 import { checkImage, extractImage, Image, MemoryReader, nameBytes } from '../../src/erofs/index.ts';
+import { build } from './build.ts';
 import { fixtureBytes, fixtures, openFixture, treeOf } from './fixtures.ts';
 
 const dir = mkdtempSync(join(tmpdir(), 'foliolab-extract-'));
@@ -80,6 +82,65 @@ describe('extract', () => {
     expect(() => extractImage(patched(name, change), to)).toThrow(expect.objectContaining({ code: 'CORRUPT' }));
     expect(readdirSync(to)).toEqual([]);
     rmSync(to, { recursive: true });
+  });
+
+  test('a file of 1 TiB that is one hole takes no room', () => {
+    const to = join(dir, 'hole');
+    const size = 2 ** 40;
+    const bytes = build({
+      blkszbits: 12,
+      data: [],
+      files: [{ name: 'hole', size, layout: 0, iu: 0xffffffff, inb: 0xffff }],
+    });
+    expect(extractImage(Image.open(bytes), to).dataBytes).toBe(size);
+    const st = statSync(join(to, 'hole'));
+    expect([st.size, st.blocks]).toEqual([size, 0]);
+  });
+
+  test('holes between data stay holes', () => {
+    const to = join(dir, 'sparse');
+    const image = openFixture('chunk-19');
+    const inode = image.lookup('/data/sparse');
+    extractImage(image, to);
+    let data = 0;
+    for (const { bytes } of image.pieces(inode)) data += bytes.length;
+    expect(data).toBeLessThan(inode.size / 2);
+    expect(statSync(join(to, 'data/sparse')).blocks * 512).toBeLessThan(inode.size / 2);
+  });
+
+  test.each([
+    [0, 0],
+    [1_700_000_000, 123_456_789],
+    [2 ** 33, 999_999_999],
+    [-5, 500_000_000],
+    [-(2 ** 31), 0],
+  ])('a file of time %i s and %i ns has it again, within what Node can say', (seconds, nsec) => {
+    const to = join(dir, `time${seconds}`);
+    const bytes = build({ blkszbits: 12, data: [], files: [{ name: 'f', size: 0, layout: 0 }] });
+    const view = new DataView(bytes.buffer);
+    const { offset } = Image.open(bytes).lookup('/f');
+    view.setBigInt64(offset + 32, BigInt(seconds), true);
+    view.setUint32(offset + 40, nsec, true);
+    const warnings: string[] = [];
+    extractImage(Image.open(bytes), to, (w) => warnings.push(w));
+    const off = statSync(join(to, 'f'), { bigint: true }).mtimeNs - (BigInt(seconds) * 1_000_000_000n + BigInt(nsec));
+    expect(warnings).toEqual([]);
+    expect(Math.abs(Number(off))).toBeLessThanOrEqual(seconds < 0 ? 1_000_000 : 2_000);
+  });
+
+  test('a directory that is not empty, or no directory, is left as it is', () => {
+    const to = join(dir, 'existing');
+    mkdirSync(to);
+    writeFileSync(join(to, 'mine'), 'mine');
+    expect(() => extractImage(openFixture('plain'), to)).toThrow(expect.objectContaining({ code: 'ENOTEMPTY' }));
+    expect(readFileSync(join(to, 'mine'), 'utf8')).toBe('mine');
+    expect(() => extractImage(openFixture('plain'), join(to, 'mine'))).toThrow(
+      expect.objectContaining({ code: 'ENOTDIR' }),
+    );
+    expect(readdirSync(to)).toEqual(['mine']);
+    expect(() => extractImage(openFixture('plain'), join(to, 'absent/below'))).toThrow(
+      expect.objectContaining({ code: 'ENOENT' }),
+    );
   });
 
   test('symlinks that lead outside are written as they are, and never through', () => {
