@@ -211,3 +211,23 @@ describe('foliolab index --json', () => {
     expect(stderr).toBe(`foliolab: note: ${join(cache, name!)}: is damaged: ${SELF} is indexed anew\n`);
   });
 });
+
+describe('foliolab replay --mount ID=IMAGE', () => {
+  it('answers the same without a cache, with an empty one, and from what it kept', () => {
+    const image = Image.open(SELF);
+    const rows = [...image.walk()]
+      .filter(({ inode }) => inode.type === 'file' && inode.size > 0)
+      .map(({ inode }, at) => `${at},c,m,${inode.nid},read,0,${Math.ceil(inode.size / 4096)},`);
+    image.close();
+    const header = 'time_ns,container,dev,ino,op,page_index,nr_pages,touch';
+    const trace = temporaryFile('trace.csv', [header, ...rows, ''].join('\n'));
+    const cache = join(temporaryFolder(), 'cache');
+    const replay = (folder: string) =>
+      foliolab(['replay', '--trace', trace, '--mount', `m=${SELF}`, '--json'], { FOLIOLAB_CACHE: folder });
+    const without = replay('');
+    expect([without.status, without.stderr]).toEqual([0, '']);
+    expect(replay(cache)).toEqual(without);
+    expect(readdirSync(cache)).toHaveLength(1);
+    expect(replay(cache)).toEqual(without);
+  });
+});
