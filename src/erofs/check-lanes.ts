@@ -16,10 +16,12 @@ export interface CheckJob {
   readonly next: Int32Array;
 }
 
+/** What {@link checkImageFile} takes beside the image. */
 export interface CheckOptions extends OpenOptions {
   readonly devices?: readonly string[];
   /** threads; by default one a core, and no more than the image is worth */
   readonly jobs?: number;
+  /** told of each fault as it is found */
   readonly onFault?: (fault: CheckFault) => void;
 }
 
