@@ -5,7 +5,7 @@ import type { DigestJob } from './digest.ts';
 /**
  * Bytes of an image for each worker that is started unasked. One costs 100 ms before it does anything, and 100 ms of compiling what the other
  * threads compile too: an image of 37 MiB (plain) or 21 MiB (LZ4) took 143 and 292 ms with it, 124 and 263 ms without (medians of 9 on a
- * loaded 2-core machine); one of 341 MiB (LZ4) 4.3 s against 5.2 s.
+ * loaded 2-core machine); one of 704 MiB (plain) 1.7 s against 2.7 s (one run each).
  */
 const WORTH_A_WORKER = 2 ** 26;
 
