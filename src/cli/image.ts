@@ -4,6 +4,7 @@ import { Command } from 'commander';
 import {
   checkImageFile,
   compareNames,
+  DataBudget,
   type Extent,
   extractImage,
   Image,
@@ -11,7 +12,7 @@ import {
   nameBytes,
   printableName,
 } from '../erofs/index.ts';
-import { whole } from './numbers.ts';
+import { MAX_DATA, maxDataOption, whole } from './numbers.ts';
 
 interface Flags {
   json?: boolean;
@@ -19,6 +20,7 @@ interface Flags {
   device?: string[];
   output?: string;
   jobs?: string;
+  maxData?: string;
 }
 
 /** `image`: what is in an EROFS image. */
@@ -60,6 +62,7 @@ export function imageCommand(): Command {
     .description('SHA-256 of every regular file and hard link, as sha256sum prints it, sorted by the paths’ bytes')
     .argument('<image>', 'EROFS image')
     .option('--device <blob...>', 'devices of the device table, in its order')
+    .option(...MAX_DATA)
     .option('--json', 'print foliolab.image.digest/1')
     .action((img: string, flags: Flags) => withImage(img, flags, (i) => digest(i, flags)));
   image
@@ -68,6 +71,7 @@ export function imageCommand(): Command {
     .argument('<image>', 'EROFS image')
     .requiredOption('-o, --output <dir>', 'where to')
     .option('--device <blob...>', 'devices of the device table, in its order')
+    .option(...MAX_DATA)
     .option('--json', 'print foliolab.image.extract/1')
     .action((img: string, flags: Flags) => withImage(img, flags, (i) => extract(i, flags)));
   image
@@ -75,6 +79,7 @@ export function imageCommand(): Command {
     .description('decode everything; exit 1 and a line for every fault when something is wrong')
     .argument('<image>', 'EROFS image')
     .option('--device <blob...>', 'devices of the device table, in its order')
+    .option(...MAX_DATA)
     .option('--jobs <number>', 'threads (default: as many as the image is worth, one a core at most)')
     .option('--json', 'print foliolab.image.check/1')
     .action(check);
@@ -82,7 +87,7 @@ export function imageCommand(): Command {
 }
 
 async function withImage(path: string, flags: Flags, action: (image: Image) => Promise<void>): Promise<void> {
-  const image = Image.open(path, { devices: flags.device ?? [] });
+  const image = Image.open(path, { devices: flags.device ?? [], ...maxDataOption(flags.maxData) });
   try {
     await action(image);
   } finally {
@@ -235,9 +240,11 @@ async function digest(image: Image, flags: Flags): Promise<void> {
   const out = new Lines();
   if (flags.json) await out.add(`{"schema":"foliolab.image.digest/1","image":${JSON.stringify(image.path)},"files":[`);
   let first = true;
+  const budget = new DataBudget(image);
   for (const { path, inode } of files) {
     let sum = known.get(inode.nid);
     if (sum === undefined) {
+      budget.take(inode.nid, inode.size);
       const hash = createHash('sha256');
       for (const chunk of image.stream(inode)) hash.update(chunk);
       sum = hash.digest('hex');
@@ -274,6 +281,7 @@ async function extract(image: Image, flags: Flags): Promise<void> {
 async function check(path: string, flags: Flags): Promise<void> {
   const { names, inodes, dataBytes, faults } = await checkImageFile(path, {
     devices: flags.device ?? [],
+    ...maxDataOption(flags.maxData),
     ...(flags.jobs !== undefined && { jobs: whole('--jobs', flags.jobs, 1) }),
     onFault: ({ message }) => {
       if (!flags.json) process.stderr.write(`foliolab: ${message}\n`);

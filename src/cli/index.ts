@@ -8,7 +8,7 @@ import { MANIFEST_NIDS, packManifest } from '../replay/image-index/manifest.ts';
 import { openImageIndex } from '../replay/image-index/open.ts';
 import { findIndexOf } from '../replay/image-index/reuse.ts';
 import { writeFileAtomic } from '../replay/io/output.ts';
-import { whole } from './numbers.ts';
+import { MAX_DATA, maxDataOption, whole } from './numbers.ts';
 import { userCache } from './user-cache.ts';
 
 interface IndexFlags {
@@ -16,6 +16,7 @@ interface IndexFlags {
   json?: boolean;
   force?: boolean;
   jobs?: string;
+  maxData?: string;
   device?: string[];
   manifest?: string;
   pages?: string;
@@ -34,6 +35,7 @@ export function indexCommand(): Command {
     .option('--force', 'make it anew even so')
     .option('--json', 'print what the index says (foliolab.index.info/1); without -o it is only printed')
     .option('--jobs <number>', 'threads (default: as many as the image is worth, one a core at most)')
+    .option(...MAX_DATA)
     .option('--device <blob...>', "the image's extra devices, in slot order")
     .option('--manifest <file>', 'make it from a manifest (TSV) instead of an image; layout is then unknown')
     .option('--pages <file>', 'page digests that go with --manifest')
@@ -42,9 +44,12 @@ export function indexCommand(): Command {
     .option('--image-name <name>', 'with --manifest: name of the image it describes')
     .option('--image-sha256 <hex>', 'with --manifest: hash of that image')
     .action(async (image: string | undefined, flags: IndexFlags) => {
-      const jobs = flags.jobs === undefined ? {} : { jobs: whole('--jobs', flags.jobs, 1) };
+      const options = {
+        ...(flags.jobs !== undefined && { jobs: whole('--jobs', flags.jobs, 1) }),
+        ...maxDataOption(flags.maxData),
+      };
       const index =
-        flags.output === undefined ? await look(image, flags) : await make(image, flags.output, flags, jobs);
+        flags.output === undefined ? await look(image, flags) : await make(image, flags.output, flags, options);
       if (flags.json)
         for (const text of indexDocument(index)) if (!process.stdout.write(text)) await once(process.stdout, 'drain');
     });
@@ -62,7 +67,7 @@ async function make(
   image: string | undefined,
   output: string,
   flags: IndexFlags,
-  jobs: { jobs?: number },
+  options: { jobs?: number; maxData?: number },
 ): Promise<ImageIndex> {
   const devices = flags.device ?? [];
   let sha256: { sha256?: readonly string[] } = {};
@@ -77,7 +82,7 @@ async function make(
   const bytes =
     image === undefined || flags.manifest !== undefined
       ? await fromManifest(image, flags)
-      : await packImage(image, { devices, ...jobs, ...sha256 });
+      : await packImage(image, { devices, ...options, ...sha256 });
   const index = ImageIndex.parse(output, bytes);
   await writeFileAtomic(output, bytes);
   const layout = index.header.known.layout ? '' : '; layout unknown';

@@ -1,3 +1,4 @@
+import { DataBudget } from './budget.ts';
 import { ErofsError } from './error.ts';
 import { INCOMPAT_FRAGMENTS } from './format.ts';
 import type { Image } from './image.ts';
@@ -64,7 +65,7 @@ export class Check {
     const { packedNid, featureIncompat } = image.superblock;
     this.#attempt(null, null, () => void image.longPrefixes());
     if (packedNid > 0 && featureIncompat & INCOMPAT_FRAGMENTS) {
-      this.#attempt(null, packedNid, () => image.verify(image.inode(packedNid)));
+      this.#attempt(null, packedNid, () => image.verify(image.inode(packedNid), new DataBudget(image)));
     }
     const root = image.root();
     this.#names++;
@@ -104,8 +105,9 @@ export class Check {
    */
   data(sound: (file: number) => boolean): CheckResult {
     let dataBytes = 0;
+    const budget = new DataBudget(this.#image);
     this.files.forEach(({ path, inode }, at) => {
-      if (sound(at) || this.#attempt(path, inode.nid, () => this.#image.verify(inode))) dataBytes += inode.size;
+      if (sound(at) || this.#attempt(path, inode.nid, () => this.#image.verify(inode, budget))) dataBytes += inode.size;
     });
     return { names: this.#names, inodes: this.#seen.size, dataBytes, faults: this.#faults };
   }

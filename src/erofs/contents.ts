@@ -1,3 +1,4 @@
+import type { DataBudget } from './budget.ts';
 import { uncleared } from './bytes.ts';
 import { type Extent, mapChunk, mapFlat } from './data.ts';
 import { decodePcluster } from './decompress.ts';
@@ -126,13 +127,17 @@ export class Contents {
   }
 
   /** Decodes all of an inode, and reads what isn't encoded, to see that it can be done. */
-  verify(inode: Inode): void {
+  verify(inode: Inode, budget?: DataBudget): void {
     for (const e of this.extents(inode)) {
       const end = Math.min(e.la + e.llen, inode.size);
-      if (e.encoded) decodePcluster(this.#vol, inode, e, null, 0, end - e.la);
-      else if (!e.hole) {
+      if (e.hole) continue;
+      if (e.encoded) {
+        budget?.take(inode.nid, end - e.la);
+        decodePcluster(this.#vol, inode, e, null, 0, end - e.la);
+      } else {
         for (let at = e.la; at < end; at += VERIFY_CHUNK) {
           const n = Math.min(VERIFY_CHUNK, end - at);
+          budget?.take(inode.nid, n);
           if (e.meta || e.fragment) this.#bytes(inode, e, at, n);
           else this.#vol.data(e.device, e.pa + (at - e.la), n, inode.nid, codecInput);
         }

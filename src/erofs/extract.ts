@@ -16,6 +16,7 @@ import {
   symlinkSync,
   writeSync,
 } from 'node:fs';
+import { DataBudget } from './budget.ts';
 import { nameBytes, printableName } from './bytes.ts';
 import { ErofsError } from './error.ts';
 import type { Image, WalkEntry } from './image.ts';
@@ -40,7 +41,7 @@ export interface ExtractResult {
 /**
  * Writes an image's tree into a directory, which must be empty or not exist: files, directories, symlinks, hard links,
  * modes and times (to 2 µs, before 1970 to 1 ms: Node's precision); owners and device nodes only when root. Holes stay
- * holes. Sockets and extended attributes are not written, with a warning. The sum of sizes has no bound.
+ * holes, and the rest is bounded by `maxData`. Sockets and extended attributes are not written, with a warning.
  *
  * Nothing is written outside `dir`, whatever the image says: names are single components (the decoder refuses others);
  * every file is made anew and never through an existing one; symlinks come last, so that no path leads through one.
@@ -80,6 +81,7 @@ function write(image: Image, dir: string, warn: (what: string) => void): Extract
   const directories: { to: Buffer; inode: Inode }[] = [];
   const symlinks: WalkEntry[] = [];
   let withXattrs = 0;
+  const budget = new DataBudget(image);
   const linked = (to: Buffer, inode: Inode): boolean => {
     const first = links.get(inode.nid);
     if (first === undefined) {
@@ -111,7 +113,7 @@ function write(image: Image, dir: string, warn: (what: string) => void): Extract
         break;
       case 'file':
         if (linked(to, inode)) break;
-        writeFile(image, inode, to, (fd) => {
+        writeFile(image, inode, to, budget, (fd) => {
           stamp(to, () => {
             if (root) fchownSync(fd, inode.uid, inode.gid);
             fchmodSync(fd, inode.mode & 0o7777);
@@ -161,11 +163,12 @@ function write(image: Image, dir: string, warn: (what: string) => void): Extract
   return counts;
 }
 
-function writeFile(image: Image, inode: Inode, to: Buffer, finish: (fd: number) => void): void {
+function writeFile(image: Image, inode: Inode, to: Buffer, budget: DataBudget, finish: (fd: number) => void): void {
   const { O_CREAT, O_EXCL, O_NOFOLLOW, O_WRONLY } = constants;
   const fd = attempt(to, () => openSync(to, O_CREAT | O_EXCL | O_NOFOLLOW | O_WRONLY, 0o600));
   try {
     for (const { offset, bytes } of image.pieces(inode)) {
+      budget.take(inode.nid, bytes.length);
       for (let done = 0; done < bytes.length; ) {
         done += attempt(to, () => writeSync(fd, bytes, done, bytes.length - done, offset + done));
       }

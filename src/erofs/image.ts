@@ -1,3 +1,4 @@
+import { type DataBudget, defaultMaxData } from './budget.ts';
 import { nameBytes, nameString, printableName } from './bytes.ts';
 import { Contents, type Piece } from './contents.ts';
 import type { Extent } from './data.ts';
@@ -19,6 +20,8 @@ export interface OpenOptions {
   devices?: readonly ImageSource[];
   /** bound of any one buffer made on the image's word, in bytes; default 64 MiB */
   maxBytes?: number;
+  /** bound of the file data that one pass over the image decodes (check, extract, and what else asks for it), in bytes; default 1 GiB and 1,024 times its size */
+  maxData?: number;
 }
 
 /** What {@link Image.walk} yields. */
@@ -44,14 +47,17 @@ const MAX_DEPTH = PATH_MAX / 2; // deeper than any path name can say
 export class Image {
   /** as it was when the image was opened */
   readonly superblock: Superblock;
+  /** see {@link OpenOptions.maxData} */
+  readonly maxData: number;
   readonly #vol: Volume;
   #prefixes: LongPrefixes | null = null;
   readonly #contents: Contents;
   readonly #packedContents: Contents;
   #packed: Inode | null = null;
 
-  private constructor(vol: Volume) {
+  private constructor(vol: Volume, maxData: number) {
     this.#vol = vol;
+    this.maxData = maxData;
     this.superblock = vol.sb;
     const { metaboxNid } = vol.sb;
     this.#contents = new Contents(vol, (nid, offset, length) => this.#readPacked(nid, offset, length));
@@ -76,7 +82,9 @@ export class Image {
     try {
       const primary = toReader(source, opened);
       const devices = (options.devices ?? []).map((d) => toReader(d, opened));
-      const image = new Image(new Volume(primary, readSuperblock(primary), devices, options.maxBytes ?? 64 << 20));
+      const vol = new Volume(primary, readSuperblock(primary), devices, options.maxBytes ?? 64 << 20);
+      const size = [primary, ...devices].reduce((sum, reader) => sum + reader.size, 0);
+      const image = new Image(vol, options.maxData ?? defaultMaxData(size));
       const root = image.root();
       if (root.type !== 'directory') {
         throw image.#vol.corrupt(`the root is a ${root.type}, not a directory`, root.nid, root.offset);
@@ -235,10 +243,13 @@ export class Image {
     yield* this.#contents.pieces(inode, false);
   }
 
-  /** Decodes a whole file and keeps nothing of it: returns when every byte of it can be read. */
-  verify(inode: Inode): void {
+  /**
+   * Decodes a whole file and keeps nothing of it: returns when every byte of it can be read.
+   * @param budget what may still be decoded; holes cost nothing
+   */
+  verify(inode: Inode, budget?: DataBudget): void {
     if (inode.type !== 'file') throw this.#wrong(inode, 'a regular file');
-    this.#contents.verify(inode);
+    this.#contents.verify(inode, budget);
   }
 
   /**

@@ -1,7 +1,7 @@
 import { createHash, type Hash } from 'node:crypto';
 import { statSync } from 'node:fs';
 import { basename } from 'node:path';
-import { type Extent, Image, type Inode, nameBytes } from '../../erofs/index.ts';
+import { DataBudget, type Extent, Image, type Inode, nameBytes } from '../../erofs/index.ts';
 import { DataError, located } from '../../error.ts';
 import { PAGE_SIZE } from '../result.ts';
 import { type HeaderFields, IndexBuilder, type IndexedExtent, MAX_PAGES } from './builder.ts';
@@ -15,6 +15,8 @@ export interface ImageOptions {
   devices?: readonly string[];
   /** threads; as many as the image is worth by default, one a core at most. The index is the same, byte for byte, whatever their number. */
   jobs?: number;
+  /** see {@link OpenOptions.maxData} of the decoder */
+  maxData?: number;
   /** SHA-256 (hex) of the image and of each of its devices, where they are known already */
   sha256?: readonly string[];
 }
@@ -43,9 +45,9 @@ interface Tree {
 
 async function lookThrough(
   path: string,
-  { devices = [], jobs, sha256 }: ImageOptions,
+  { devices = [], jobs, sha256, maxData }: ImageOptions,
 ): Promise<{ builder: IndexBuilder; header: HeaderFields }> {
-  const image = Image.open(path, { devices });
+  const image = Image.open(path, { devices, ...(maxData !== undefined && { maxData }) });
   const pool = new DigestPool(jobs, image.size);
   try {
     const tree = readTree(image);
@@ -94,10 +96,14 @@ function readTree(image: Image): Tree {
   const tree: Tree = { inodes: [], names: [] };
   const known = new Map<number, number>();
   let pages = 0;
+  const budget = new DataBudget(image);
   for (const { path: name, inode } of image.walk()) {
     let ordinal = known.get(inode.nid);
     if (ordinal === undefined) {
-      if (inode.type === 'file') pages += Math.ceil(inode.size / PAGE_SIZE);
+      if (inode.type === 'file') {
+        pages += Math.ceil(inode.size / PAGE_SIZE);
+        budget.take(inode.nid, inode.size);
+      }
       if (pages > MAX_PAGES)
         throw new DataError(
           image.path,
