@@ -1,8 +1,9 @@
-import { createHash, hash } from 'node:crypto';
+import { createHash } from 'node:crypto';
 import { closeSync, openSync, readSync } from 'node:fs';
 import type { Image, Inode } from '../../erofs/index.ts';
 import { located } from '../../error.ts';
 import { PAGE_SIZE } from '../result.ts';
+import { FileDigest } from './file-digest.ts';
 
 /**
  * What is to be digested of one image, and the digests: shared by the threads that do it (lanes). A unit is a file as it is on disk (the image
@@ -38,7 +39,6 @@ const ELF = 2;
 const NEXT = 0;
 const FAILED = 1;
 
-const ELF_MAGIC = 0x7f454c46;
 const READ_BYTES = 1 << 20;
 
 /** @param paths files to hash as they are; @param files in the image, those that they are */
@@ -126,44 +126,10 @@ function digestUnit(job: DigestJob, image: Image, unit: number): void {
 
 /** Decodes a file once, for its SHA-256 and those of its pages, of which `pages` takes 8 bytes each. */
 function digestFile(image: Image, inode: Inode, pages: Uint8Array): { sha256: Uint8Array; elf: boolean } {
-  const whole = createHash('sha256');
-  const page = Buffer.alloc(PAGE_SIZE);
-  let filled = 0;
-  let at = 0;
-  let elf = false;
-  for (const chunk of image.stream(inode)) {
-    if (at === 0 && filled === 0) elf = beginsLikeElf(chunk);
-    whole.update(chunk);
-    let from = 0;
-    if (filled > 0) {
-      from = Math.min(PAGE_SIZE - filled, chunk.length);
-      page.set(chunk.subarray(0, from), filled);
-      filled += from;
-      if (filled === PAGE_SIZE) {
-        digestPage(page, pages, at);
-        at += 8;
-        filled = 0;
-      }
-    }
-    for (; from + PAGE_SIZE <= chunk.length; from += PAGE_SIZE, at += 8)
-      digestPage(chunk.subarray(from, from + PAGE_SIZE), pages, at);
-    if (from < chunk.length) {
-      page.set(chunk.subarray(from), 0);
-      filled = chunk.length - from;
-    }
-  }
-  if (filled > 0) digestPage(page.fill(0, filled), pages, at);
-  return { sha256: whole.digest(), elf };
-}
-
-function digestPage(page: Uint8Array, pages: Uint8Array, at: number): void {
-  // As a latin1 string: 3.7 µs a page, where a Buffer takes 4.8 and a Hash object 5.4 (the hash itself takes 2.7).
-  const digest = hash('sha256', page, 'binary');
-  for (let i = 0; i < 8; i++) pages[at + i] = digest.charCodeAt(i);
-}
-
-function beginsLikeElf(chunk: Uint8Array): boolean {
-  return chunk.length >= 4 && ((chunk[0]! << 24) | (chunk[1]! << 16) | (chunk[2]! << 8) | chunk[3]!) === ELF_MAGIC;
+  const digest = new FileDigest(pages);
+  for (const chunk of image.stream(inode)) digest.update(chunk);
+  const sha256 = digest.end();
+  return { sha256, elf: digest.elf };
 }
 
 function hashFileSync(path: string): Uint8Array {

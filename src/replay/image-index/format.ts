@@ -49,12 +49,12 @@ export const Header = z
     schema: z.enum(READABLE_SCHEMAS),
     tool: z.string(),
     source: z.object({
-      kind: z.enum(['image', 'manifest']),
+      kind: z.enum(['image', 'manifest', 'oci']),
       name: z.string(),
       sha256: HASH,
       sizeBytes: z.number(),
     }),
-    /** The image itself; hash null where only a manifest was at hand and nobody said it. */
+    /** The image itself; hash null where only a manifest was at hand and nobody said it, an OCI image's its config's. */
     image: z.object({
       name: z.string(),
       sha256: HASH.nullable(),
@@ -64,8 +64,11 @@ export const Header = z
       /** extra devices in slot order, by hash: extents on device n lie on the nth of them */
       devices: z.array(z.object({ name: z.string(), sha256: HASH })).default([]),
     }),
-    /** What the source could not say. A model that needs it says so, too. */
-    known: z.object({ layout: z.boolean(), mtime: z.boolean(), xattrs: z.boolean() }),
+    /**
+     * What the source could not say. A model that needs it says so, too. Without nids, which an EROFS image alone has, the inodes are
+     * numbered by the index; absent: known.
+     */
+    known: z.object({ layout: z.boolean(), mtime: z.boolean(), xattrs: z.boolean(), nid: z.boolean().optional() }),
     inodes: z.number().int().nonnegative(),
     pages: z.number().int().nonnegative(),
   })

@@ -1,4 +1,3 @@
-import { createHash, type Hash } from 'node:crypto';
 import { statSync } from 'node:fs';
 import { basename } from 'node:path';
 import { DataBudget, type Extent, Image, type Inode, nameBytes } from '../../erofs/index.ts';
@@ -9,6 +8,7 @@ import { type DigestJob, digestJob, finish, isElf, pagesOf, runLane, sha256Of } 
 import { DigestPool } from './digest-pool.ts';
 import { elfSegments } from './elf.ts';
 import type { ImageIndex } from './image-index.ts';
+import { xattrsDigest } from './xattrs-digest.ts';
 
 export interface ImageOptions {
   /** the image's extra devices, in slot order */
@@ -217,25 +217,9 @@ function onDevice(image: Image, { device, pa, hole }: Extent): { device: number;
   return { device, pa };
 }
 
-/** SHA-256 over the xattrs in bytewise order, the fingerprint left out; null when there are none. */
+/** Digest of the xattrs, the fingerprint left out. */
 function digestXattrs(image: Image, inode: Inode): Uint8Array | null {
   const own = image.fingerprintXattr;
-  const entries = image
-    .xattrs(inode)
-    .filter(({ name }) => name !== own)
-    .map(({ name, value }) => ({ name: Buffer.from(nameBytes(name)), value }))
-    .sort((a, b) => Buffer.compare(a.name, b.name));
-  if (entries.length === 0) return null;
-  const sum = createHash('sha256');
-  for (const { name, value } of entries) {
-    lengthPrefixed(sum, name);
-    lengthPrefixed(sum, value);
-  }
-  return sum.digest();
-}
-
-function lengthPrefixed(sum: Hash, bytes: Uint8Array): void {
-  const length = Buffer.alloc(4);
-  length.writeUInt32LE(bytes.length);
-  sum.update(length).update(bytes);
+  const xattrs = image.xattrs(inode).filter(({ name }) => name !== own);
+  return xattrsDigest(xattrs.map(({ name, value }) => ({ name: nameBytes(name), value })));
 }
