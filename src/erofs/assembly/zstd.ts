@@ -182,33 +182,36 @@ export function zstd(sStart: usize, sEnd: usize, dStart: usize, dEnd: usize, par
         const llEntry = load<u64>(lls + ((<usize>llState) << 3));
         const ofEntry = load<u64>(ofs + ((<usize>ofState) << 3));
         const mlEntry = load<u64>(mls + ((<usize>mlState) << 3));
-        // Up to 23, 16 and 16 bits: one load has them all.
+        // Up to 23, 16 and 16 bits, then 9, 9 and 8 for the states: 56 are at hand, mostly enough for all.
         v = top(at, bit);
         n = <u32>(ofEntry >> 56);
         if (n > OF_MAX) return at;
+        let used = n;
         let offset: usize = <u32>ofEntry + take(v, n);
         v <<= n;
-        bit -= n;
         n = <u32>(mlEntry >> 56);
+        used += n;
         let length: usize = <u32>mlEntry + take(v, n);
         v <<= n;
-        bit -= n;
         n = <u32>(llEntry >> 56);
+        used += n;
         let run: usize = <u32>llEntry + take(v, n);
-        bit -= n;
+        bit -= used;
         if (count > 1) {
-          v = top(at, bit);
+          if (used > 30) v = top(at, bit);
+          else v <<= n;
           n = <u32>(llEntry >> 48) & 255;
+          used = n;
           llState = (<u32>(llEntry >> 32) & 0xffff) + take(v, n);
           v <<= n;
-          bit -= n;
           n = <u32>(mlEntry >> 48) & 255;
+          used += n;
           mlState = (<u32>(mlEntry >> 32) & 0xffff) + take(v, n);
           v <<= n;
-          bit -= n;
           n = <u32>(ofEntry >> 48) & 255;
+          used += n;
           ofState = (<u32>(ofEntry >> 32) & 0xffff) + take(v, n);
-          bit -= n;
+          bit -= used;
         }
 
         if (offset > 3) {
