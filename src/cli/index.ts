@@ -5,7 +5,8 @@ import { indexDocument } from '../replay/image-index/document.ts';
 import { packImage } from '../replay/image-index/from-image.ts';
 import { ImageIndex } from '../replay/image-index/image-index.ts';
 import { MANIFEST_NIDS, packManifest } from '../replay/image-index/manifest.ts';
-import { openImageIndex } from '../replay/image-index/open.ts';
+import { packOci } from '../replay/image-index/oci/from-oci.ts';
+import { kindOf, openImageIndex } from '../replay/image-index/open.ts';
 import { findIndexOf } from '../replay/image-index/reuse.ts';
 import { writeFileAtomic } from '../replay/io/output.ts';
 import { MAX_DATA, maxDataOption, whole } from './numbers.ts';
@@ -22,6 +23,8 @@ interface IndexFlags {
   pages?: string;
   elf?: string;
   nid: (typeof MANIFEST_NIDS)[number];
+  platform?: string;
+  image?: string;
   imageName?: string;
   imageSha256?: string;
 }
@@ -30,13 +33,15 @@ interface IndexFlags {
 export function indexCommand(): Command {
   return new Command('index')
     .description('make an index: what replay needs of an image, without the image')
-    .argument('[image]', 'EROFS image, or with --json alone also an index')
+    .argument('[image]', 'EROFS image, OCI image layout or docker save archive; with --json alone also an index')
     .option('-o, --output <file>', 'where the index goes; one of the same image that is there already is left as it is')
     .option('--force', 'make it anew even so')
     .option('--json', 'print what the index says (foliolab.index.info/1); without -o it is only printed')
     .option('--jobs <number>', 'threads (default: as many as the image is worth, one a core at most)')
     .option(...MAX_DATA)
     .option('--device <blob...>', "the image's extra devices, in slot order")
+    .option('--platform <os/arch>', "of an OCI image for several (default: this machine's)")
+    .option('--image <name>', 'of several OCI images: its reference, or digest')
     .option('--manifest <file>', 'make it from a manifest (TSV) instead of an image; layout is then unknown')
     .option('--pages <file>', 'page digests that go with --manifest')
     .option('--elf <file>', 'ELF segments (TSV) that go with --manifest')
@@ -56,11 +61,11 @@ export function indexCommand(): Command {
 }
 
 /** What is in an index, or would be in an image's. */
-function look(image: string | undefined, { json, manifest, device }: IndexFlags): Promise<ImageIndex> {
+function look(image: string | undefined, { json, manifest, device, ...oci }: IndexFlags): Promise<ImageIndex> {
   if (!json || manifest !== undefined) throw new UsageError('index needs -o FILE, or --json to look into one');
   if (image === undefined) throw new UsageError('index --json needs an image or an index');
   if (device !== undefined) throw new UsageError('index with --device needs -o FILE');
-  return openImageIndex(image, { cache: userCache() });
+  return openImageIndex(image, { cache: userCache(), oci });
 }
 
 async function make(
@@ -70,8 +75,12 @@ async function make(
   options: { jobs?: number; maxData?: number },
 ): Promise<ImageIndex> {
   const devices = flags.device ?? [];
+  const isOci = image !== undefined && flags.manifest === undefined && (await kindOf(image)) === 'oci';
+  if (isOci && devices.length > 0) throw new UsageError('--device goes with an EROFS image');
+  if (!isOci && (flags.platform ?? flags.image) !== undefined)
+    throw new UsageError('--platform and --image go with an OCI image');
   let sha256: { sha256?: readonly string[] } = {};
-  if (image !== undefined && flags.manifest === undefined && !flags.force) {
+  if (image !== undefined && !isOci && flags.manifest === undefined && !flags.force) {
     const found = await findIndexOf(output, image, devices);
     if (found.index !== null) {
       process.stderr.write(`${output}: unchanged, reused: ${counts(found.index)}\n`);
@@ -82,7 +91,9 @@ async function make(
   const bytes =
     image === undefined || flags.manifest !== undefined
       ? await fromManifest(image, flags)
-      : await packImage(image, { devices, ...options, ...sha256 });
+      : isOci
+        ? await packOci(image, flags)
+        : await packImage(image, { devices, ...options, ...sha256 });
   const index = ImageIndex.parse(output, bytes);
   await writeFileAtomic(output, bytes);
   const layout = index.header.known.layout ? '' : '; layout unknown';

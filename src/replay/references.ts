@@ -171,7 +171,9 @@ class ReferenceSetBuilder {
     const { image } = this.#superblocks[route.superblock]!;
     const ordinal = image.ordinalOf(row.nid);
     if (ordinal < 0) {
-      if (row.nid !== 0) throw this.#mismatch(source, row, `image ${image.path} has no inode with nid ${row.nid}`);
+      const own = image.header.known.nid === false ? ' (its inodes are numbered by foliolab: see docs/oci.md)' : '';
+      if (row.nid !== 0)
+        throw this.#mismatch(source, row, `image ${image.path} has no inode with nid ${row.nid}${own}`);
       if (row.op !== 'del') this.#skipped.managedPages += row.pageCount;
       return;
     }

@@ -80,7 +80,7 @@ export async function replaySet(set: ReferenceSet, options: GridOptions): Promis
       const images = options.lenient ? (model.lacking?.(set) ?? []) : [];
       if (images.length > 0)
         notes.push({
-          text: `${model.name}: not replayed, the index was made from a manifest and has no physical addresses`,
+          text: `${model.name}: not replayed, the index was made from a manifest or an OCI image and has no physical addresses`,
           images,
         });
       return images.length === 0;

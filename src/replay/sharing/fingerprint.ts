@@ -105,7 +105,10 @@ function notesOf(
     ...about(images.xattr, 'read from the xattrs'),
     ...about(images.computed, 'computed from the content, as mkfs.erofs --xattr-inode-digest would'),
     ...about(images.none, 'there is none, so inode_share is silently off'),
-    ...about(images.unknownLayout, 'data layouts are unknown (indexed from a manifest) and taken as uncompressed'),
+    ...about(
+      images.unknownLayout,
+      'data layouts are unknown (not indexed from an EROFS image) and taken as uncompressed',
+    ),
     ...files(refused.size, "their size differs from the shared inode's"),
     ...files(refused.operations, "their address-space operations differ from the shared inode's"),
   ];

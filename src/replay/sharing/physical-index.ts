@@ -48,7 +48,7 @@ class PhysicalIndex implements SharingModel {
     if (path !== undefined)
       throw new DataError(
         path,
-        'physical-index needs physical addresses, and an index made from a manifest has none: use the image, or physical-index:layout=shared-blob',
+        'physical-index needs physical addresses, and an index made from a manifest or an OCI image has none: use an EROFS image, or physical-index:layout=shared-blob',
       );
     const { layout, chunk } = this.params;
     if (layout === 'shared-blob') return { ...assignByFile(set, (mapping) => contentKey(set, mapping)), notes: [] };
