@@ -6,6 +6,11 @@ export default defineConfig({
     // No test writes to the user's cache of indexes.
     env: { FOLIOLAB_CACHE: '' },
     testTimeout: 30_000,
-    coverage: { provider: 'v8', include: ['src/**/*.ts'], exclude: ['src/erofs/assembly/**'], reporter: ['text-summary', 'html'] },
+    coverage: {
+      provider: 'v8',
+      include: ['src/**/*.ts'],
+      exclude: ['src/erofs/assembly/**'],
+      reporter: ['text-summary', 'html'],
+    },
   },
 });
