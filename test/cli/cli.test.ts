@@ -175,7 +175,7 @@ describe('a wrong call ends with 2 and a bad file with 1, each in one line that 
     [
       ['replay', '--trace', TRACE, '--mount', `b=${TRACE}`],
       1,
-      'run.csv.zst: is neither an index of foliolab nor an EROFS image',
+      'run.csv.zst: archive @ 0x0 or behind: no tar header is here',
     ],
     [
       ['replay', '--trace', TRACE, '--mount', `b=${index}`],
