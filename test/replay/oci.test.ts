@@ -1,4 +1,4 @@
-import { execFileSync } from 'node:child_process';
+import { execFileSync, spawnSync } from 'node:child_process';
 import { createHash } from 'node:crypto';
 import { readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
@@ -630,5 +630,61 @@ describe('replay', () => {
     await expect(load([row({ nid: 36, op: 'read' })], { m: index })).rejects.toThrow(
       /no inode with nid 36 \(its inodes are numbered by foliolab: see docs\/oci.md\): mount 'm' did not run this image/,
     );
+  });
+});
+
+describe('docs/oci.md', () => {
+  const docs = readFileSync(new URL('../../docs/oci.md', import.meta.url), 'utf8');
+
+  it('has a script that binds a trace of paths, which replay then takes', () => {
+    const folder = temporaryFolder();
+    const dist = new URL('../../dist/', import.meta.url);
+    const script = /```js\n(.*?)```/s.exec(docs)![1]!.replace("'foliolab'", `'${dist.href}index.js'`);
+    writeFileSync(join(folder, 'paths.mjs'), script);
+    // The trace in the text, its indentation gone.
+    const trace = docs.match(/^ {4}(time_ns|\d).*$/gm)!.map((line) => line.trim());
+    writeFileSync(join(folder, 'paths.csv'), `${trace.join('\n')}\n`);
+    const run = (...args: string[]): string =>
+      execFileSync(process.execPath, args, { cwd: folder, encoding: 'utf8', env: { ...process.env, NO_COLOR: '1' } });
+    const cli = new URL('cli.js', dist).pathname;
+    for (const name of ['a', 'b']) {
+      const layers = layersOf([{ name: 'usr/bin/server', content: 'same' }, { name: name }]);
+      writeFileSync(join(folder, `${name}.tar`), tarOf(singleLayout(layers)));
+      run(cli, 'index', `${name}.tar`, '-o', `${name}.fidx`);
+    }
+    const bound = run('paths.mjs', 'paths.csv', 'a=a.fidx', 'b=b.fidx');
+    expect(bound.split('\n')[1]).toMatch(/^0,a1,a,1000000000\d{5},fault,0,1,$/);
+    writeFileSync(join(folder, 'run.csv'), bound);
+    const sharing = 'per-inode,hardlink,fingerprint,page-content,physical-index:layout=shared-blob';
+    const args = ['replay', '--trace', 'run.csv', '--mount', 'a=a.fidx', 'b=b.fidx', '--json'];
+    const { rows } = JSON.parse(run(cli, ...args, '--sharing', sharing)) as { rows: { footprintPages: number }[] };
+    expect(rows.map(({ footprintPages }) => footprintPages)).toEqual([2, 1, 1, 1, 1]);
+    // Without --sharing, the designs that the images allow.
+    const all = JSON.parse(run(cli, ...args)) as { rows: { sharing: string }[] };
+    expect(all.rows.map(({ sharing: name }) => name)).toEqual(['per-inode', 'hardlink', 'fingerprint', 'page-content']);
+  });
+
+  it('names the first inode number as it is', () => {
+    expect(docs).toContain(`from ${FIRST_NID},`);
+  });
+});
+
+describe('foliolab index', () => {
+  const cli = new URL('../../dist/cli.js', import.meta.url).pathname;
+  const run = (...args: string[]) => spawnSync(process.execPath, [cli, ...args], { encoding: 'utf8' });
+
+  it('takes a layout, and is asked for what is not clear', () => {
+    const folder = writeFiles(temporaryFolder(), singleLayout(sample));
+    const output = join(temporaryFolder(), 'x.fidx');
+    const made = run('index', folder, '-o', output);
+    expect(made).toMatchObject({ status: 0, stdout: '' });
+    expect(made.stderr).toMatch(/5 inodes, \d+ pages, \d+ bytes; layout unknown\n$/);
+    expect(JSON.parse(run('index', output, '--json').stdout).known.nid).toBe(false);
+    const other = run('index', folder, '-o', output, '--platform', 'linux/m68k');
+    expect([other.status, other.stderr.trim().split('\n').length]).toEqual([2, 1]);
+    expect(other.stderr).toContain('no image for linux/m68k; there is linux/amd64');
+    expect(run('index', folder, '-o', output, '--device', 'x').stderr).toContain('--device goes with an EROFS image');
+    const erofs = new URL('../../traces/self/self.erofs', import.meta.url).pathname;
+    expect(run('index', erofs, '-o', output, '--platform', 'linux/amd64')).toMatchObject({ status: 2 });
   });
 });
