@@ -158,7 +158,7 @@ export function deflate(s: usize, sEnd: usize, dStart: usize, dEnd: usize, parti
       count |= 56;
       if (d >= dEnd) {
         if (partial) break;
-        if (d > dEnd) return s - (count >> 3);
+        if (d > dEnd) return s - (count >> 3); // by one literal
       }
       if (s > sEnd + 8) return sEnd;
       let entry = load<u32>(litlen + ((<usize>bits & 2047) << 2));
@@ -166,6 +166,10 @@ export function deflate(s: usize, sEnd: usize, dStart: usize, dEnd: usize, parti
         store<u8>(d, <u8>(entry >> 16));
         bits >>= entry & 255;
         count -= entry & 255;
+        if (dEnd - d < 3) {
+          d++;
+          continue;
+        }
         entry = load<u32>(litlen + ((<usize>bits & 2047) << 2));
         if (entry & LITERAL) {
           store<u8>(d, <u8>(entry >> 16), 1);
@@ -231,11 +235,11 @@ export function deflate(s: usize, sEnd: usize, dStart: usize, dEnd: usize, parti
       copyMatch(d, offset, n);
       d += n;
     }
-    if (partial && d >= dEnd) break;
+    if (partial && d === dEnd) break;
   }
   s -= count >> 3;
   if (s > sEnd) return sEnd;
-  return d === dEnd || (partial && d > dEnd) ? 0 : s;
+  return d === dEnd ? 0 : s;
 }
 
 /** The entry of a symbol, but for the lengths. @param kind 0: literals and lengths, 1: distances, 2: the precode */

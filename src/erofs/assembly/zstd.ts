@@ -70,7 +70,8 @@ let readEnd: usize = 0;
 
 /**
  * Decodes one Zstandard frame at `[sStart, sEnd)` to `[dStart, dEnd)`, which it must fill exactly; with `partial` it may
- * hold more. A checksum at its end isn't verified: mkfs.erofs writes none.
+ * hold more. A checksum at its end isn't verified: mkfs.erofs writes none. A Huffman stream must end with its last code,
+ * as RFC 8878 4.2.2 says; libzstd's faster loop doesn't look, and so reads some damaged frames that are refused here.
  *
  * @returns 0, or about where the frame is wrong; the output is garbage then
  */
@@ -91,7 +92,13 @@ export function zstd(sStart: usize, sEnd: usize, dStart: usize, dEnd: usize, par
   const single = (descriptor >> 5) & 1;
   if ((descriptor & 0x08) !== 0 || (descriptor & 3) !== 0) return at + 4; // reserved; a dictionary
   const sizeFlag = descriptor >> 6;
-  at += 5 + (single ? 0 : 1) + (sizeFlag === 0 ? single : <u32>1 << sizeFlag);
+  at += single ? 5 : 6;
+  const sizeBytes: u32 = sizeFlag === 0 ? single : <u32>1 << sizeFlag;
+  if (sizeBytes > 0 && !partial) {
+    const size = (load<u64>(at) & (<u64>-1 >> (64 - 8 * sizeBytes))) + (sizeBytes === 2 ? 256 : 0);
+    if (size !== <u64>(dEnd - dStart)) return at;
+  }
+  at += sizeBytes;
 
   huffmanBits = 0;
   let lls: usize = 0;
