@@ -1,0 +1,4 @@
+import type { TraceFormat } from './format.ts';
+
+/** Every format but our own two (the Arrow stream, and the CSV of traces/FORMAT.md), by name. */
+export const TRACE_FORMATS: readonly TraceFormat[] = [];
