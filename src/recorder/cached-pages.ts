@@ -1,0 +1,38 @@
+import { closeSync, constants, fstatSync, openSync } from 'node:fs';
+import { join, relative } from 'node:path';
+import type { WatchedMount } from './mounts.ts';
+import { PageSet } from './page-set.ts';
+import type { SystemCalls } from './system-calls.ts';
+
+/** Pages of the regular files of a mount, by inode number. */
+export type CachedPages = Map<number, PageSet>;
+
+/**
+ * What the page cache holds of a mount's files now, as mincore(2) shows it. Files are opened and mapped, none of their pages is touched; opening
+ * them does bring directories and inodes in.
+ */
+export function cachedPages(mount: WatchedMount, calls: SystemCalls): CachedPages {
+  const out: CachedPages = new Map();
+  for (const [ino, { path, type, sizeBytes }] of mount.files) {
+    if (type !== 'file' || sizeBytes === 0) continue;
+    const below = relative(mount.root, path);
+    if (below.startsWith('..')) continue;
+    let fd: number;
+    try {
+      fd = openSync(join(mount.dir, below), constants.O_RDONLY | constants.O_NOFOLLOW | constants.O_NONBLOCK);
+    } catch {
+      continue;
+    }
+    try {
+      const stat = fstatSync(fd);
+      if (stat.ino !== ino || !stat.isFile()) continue;
+      const bits = calls.cachedPages(fd, stat.size);
+      const pages = new PageSet();
+      for (let i = 0; i < bits.length; i++) if ((bits[i]! & 1) !== 0) pages.add(i, 1);
+      if (pages.size > 0) out.set(ino, pages);
+    } finally {
+      closeSync(fd);
+    }
+  }
+  return out;
+}

@@ -1,0 +1,500 @@
+import { type ChildProcess, spawn } from 'node:child_process';
+import { readFileSync } from 'node:fs';
+import { release } from 'node:os';
+import { basename } from 'node:path';
+import { UsageError } from '../error.ts';
+import { ArrowTraceWriter } from '../replay/trace/arrow/writer.ts';
+import { blankEvent, OP, type TraceFacts } from '../replay/trace/trace.ts';
+import { VERSION } from '../version.ts';
+import { type Access, Accesses } from './accesses.ts';
+import { type CachedPages, cachedPages } from './cached-pages.ts';
+import { Decoder, KERNEL_EVENT_NAMES, type KernelEvent, type KernelRecord } from './kernel-events.ts';
+import { type MountRequest, type WatchedMount, watchedMounts } from './mounts.ts';
+import { PageSet } from './page-set.ts';
+import { readSubBuffer } from './ring-buffer.ts';
+import { type SystemCalls, systemCalls } from './system-calls.ts';
+import { type ContainerRequest, Tasks, UNKNOWN } from './tasks.ts';
+import { findTracefs, removeInstance, staleInstances, TraceInstance } from './tracefs.ts';
+
+export interface RecordOptions {
+  readonly output: string;
+  readonly mounts: readonly MountRequest[];
+  readonly containers: readonly ContainerRequest[];
+  /** empty: what runs already */
+  readonly command: readonly string[];
+  /** what the command's container is called; by default the command */
+  readonly name: string | null;
+  /** at most; 0: until the command ends, or a signal comes */
+  readonly durationNs: number;
+  /** left for readahead in flight to come in, between the command's end and the last look at the page cache */
+  readonly holdMs: number;
+  /** of the ring buffer of each CPU */
+  readonly bufferKb: number;
+  readonly tracefs?: string | undefined;
+  readonly removeStale: boolean;
+  /** a line on how it goes, now and then */
+  readonly progress?: (line: string) => void;
+  readonly warn: (line: string) => void;
+}
+
+/** What came of a recording. */
+export interface RecordReport {
+  events: number;
+  /** events that the kernel lost, for want of room */
+  lost: number;
+  /** pages that were cached at the end, by mincore(2) */
+  cachedPages: number;
+  /** files whose pages, by the events, are those that mincore(2) shows, and files in which they aren't, with how many pages */
+  filesEqual: number;
+  filesDifferent: number;
+  pagesDifferent: number;
+  touches: { exact: number; agreed: number; unknown: number };
+  /** how the command ended, null if none was run */
+  exit: { code: number | null; signal: string | null } | null;
+}
+
+const FILEMAP = KERNEL_EVENT_NAMES.filter((name) => name.startsWith('filemap/'));
+const TASKS = KERNEL_EVENT_NAMES.filter((name) => name.startsWith('sched/'));
+const FAULTS = KERNEL_EVENT_NAMES.filter((name) => name.startsWith('exceptions/'));
+const POLL_MS = 20;
+/** How long accesses are held back, so that later ones can tell what they were, and the CPUs' events can be put in order. */
+const HOLD_BACK_NS = 1e9;
+const MAX_HELD = 500_000;
+const FLUSH_EVERY_NS = 5e9;
+
+/**
+ * Records every access to the files of some mounts, and every page that goes into or out of the page cache, until a command ends, or a time is
+ * over, or a signal comes.
+ * @throws UsageError for what can't be recorded here
+ */
+export async function record(options: RecordOptions): Promise<RecordReport> {
+  if (process.platform !== 'linux') throw new UsageError('only Linux can be recorded');
+  if (process.getuid?.() !== 0) throw new UsageError('recording needs root: tracefs and mincore(2) do');
+  const tracefs = findTracefs(options.tracefs);
+  for (const name of staleInstances(tracefs)) {
+    if (options.removeStale) removeInstance(tracefs, name);
+    else options.warn(`the trace instance ${name} was left by a recorder that is gone; --remove-stale removes it`);
+  }
+  const calls = await systemCalls();
+  const mounts = await watchedMounts(options.mounts);
+  const recording = new Recording(options, tracefs, calls, mounts);
+  return recording.run();
+}
+
+class Recording {
+  readonly #options: RecordOptions;
+  readonly #calls: SystemCalls;
+  readonly #mounts: readonly WatchedMount[];
+  readonly #byDevice: ReadonlyMap<number, number>;
+  readonly #instances: TraceInstance[] = [];
+  readonly #decoders: Decoder[] = [];
+  readonly #tasks: Tasks;
+  readonly #accesses: Accesses;
+  readonly #cached: CachedPages[];
+  /** records that were read, by CPU and instance, each queue in order */
+  readonly #queues: KernelRecord[][] = [];
+  readonly #containers = new Map<string, number>();
+  readonly #files = new Map<string, number>();
+  readonly #event = blankEvent();
+  #writer: ArrowTraceWriter | null = null;
+  #startNs = 0;
+  #events = 0;
+  #missed = 0;
+  #late = 0;
+  #lastNs = 0;
+  #child: ChildProcess | null = null;
+  #exit: RecordReport['exit'] = null;
+
+  constructor(options: RecordOptions, tracefs: string, calls: SystemCalls, mounts: readonly WatchedMount[]) {
+    this.#options = options;
+    this.#calls = calls;
+    this.#mounts = mounts;
+    this.#byDevice = new Map(mounts.map(({ device }, i) => [device, i]));
+    this.#tasks = new Tasks(options.containers);
+    this.#cached = mounts.map(() => new Map());
+    this.#accesses = new Accesses((mount, ino) => this.#cached[mount]!.get(ino));
+    const remove = (): void => this.#remove();
+    process.on('exit', remove);
+    try {
+      const filter = mounts.map(({ device }) => `s_dev == ${device}`).join(' || ');
+      const cache = this.#instance(tracefs, 'cache', options.bufferKb, [...FILEMAP, ...TASKS]);
+      const faults = this.#instance(tracefs, 'faults', Math.max(1024, options.bufferKb >> 2), FAULTS);
+      for (const name of FILEMAP) cache.enable(name, filter);
+      for (const name of TASKS) cache.enable(name);
+      for (const name of FAULTS) faults.enable(name);
+    } catch (error) {
+      this.#remove();
+      throw error;
+    }
+  }
+
+  #instance(tracefs: string, purpose: string, bufferKb: number, events: readonly KernelEvent[]): TraceInstance {
+    const instance = new TraceInstance(tracefs, purpose, bufferKb);
+    this.#instances.push(instance);
+    const missing = events.filter((name) => !instance.has(name));
+    if (missing.length > 0)
+      throw new UsageError(
+        `Linux ${release()} has no tracepoint ${missing.map((name) => name.replace('/', ':')).join(', ')}: record on 6.14 or later`,
+      );
+    this.#decoders.push(new Decoder(new Map(events.map((name) => [name, instance.format(name)]))));
+    for (const _ of instance.cpus) this.#queues.push([]);
+    return instance;
+  }
+
+  async run(): Promise<RecordReport> {
+    const signal = whenSignalled();
+    try {
+      this.#writer = await ArrowTraceWriter.create(this.#options.output, true);
+      this.#writer.facts(this.#facts());
+      for (const { facts } of this.#mounts) this.#writer.mount(facts);
+      for (const [i, mount] of this.#mounts.entries()) this.#cached[i] = cachedPages(mount, this.#calls);
+      this.#pageSets(OP['cached-before'], this.#cached);
+      this.#startNs = now();
+      await this.#launch();
+      for (const instance of this.#instances) instance.start();
+      this.#release();
+      await this.#until(signal.came);
+      const truth = this.#mounts.map((mount) => cachedPages(mount, this.#calls));
+      const endNs = now();
+      for (const instance of this.#instances) instance.stop();
+      this.#drain();
+      this.#merge(endNs);
+      this.#write(endNs);
+      const report = this.#report(truth);
+      this.#event.timeNs = Math.max(this.#lastNs, endNs - this.#startNs);
+      this.#pageSets(OP['cached-after'], truth);
+      const { exit, ...facts } = report;
+      await this.#writer.end({ ...facts, late: this.#late });
+      return report;
+    } catch (error) {
+      this.#child?.kill('SIGKILL');
+      await this.#writer?.abort();
+      throw error;
+    } finally {
+      signal.forget();
+      this.#remove();
+    }
+  }
+
+  #facts(): TraceFacts {
+    return {
+      tool: `foliolab ${VERSION}`,
+      started: new Date().toISOString(),
+      kernel: release(),
+      machine: process.arch,
+      pageSize: 4096,
+      cpus: this.#instances[0]!.cpus.length,
+      transparentHugePages: readOr('/sys/kernel/mm/transparent_hugepage/enabled', ''),
+      command: this.#options.command,
+      backend: 'tracefs, binary',
+    };
+  }
+
+  /** Starts the command, which waits until it is let go. */
+  async #launch(): Promise<void> {
+    const { command, name } = this.#options;
+    const faults = this.#instances[1]!;
+    if (command.length === 0) {
+      const known = this.#tasks.known();
+      if (known.length > 0) faults.follow(known);
+      return;
+    }
+    const child = spawn('/bin/sh', ['-c', 'read -r _ <&3; exec 3<&-; exec "$@"', 'foliolab', ...command], {
+      stdio: ['inherit', 'inherit', 'inherit', 'pipe'],
+    });
+    this.#child = child;
+    await new Promise<void>((resolve, reject) => {
+      child.once('spawn', resolve);
+      child.once('error', reject);
+    });
+    child.once('exit', (code, signal) => {
+      this.#exit = { code, signal };
+    });
+    if (this.#options.containers.length === 0) this.#tasks.root(child.pid!, name ?? basename(command[0]!));
+    faults.follow([child.pid!, ...this.#tasks.known()]);
+  }
+
+  #release(): void {
+    const pipe = this.#child?.stdio[3];
+    if (pipe && 'end' in pipe) pipe.end('\n');
+  }
+
+  /** Reads events until it is time to stop. */
+  async #until(signalled: () => number): Promise<void> {
+    const { durationNs, holdMs } = this.#options;
+    let stopAt = durationNs > 0 ? now() + durationNs : Number.POSITIVE_INFINITY;
+    let ended = false;
+    let flushed = now();
+    let shown = now();
+    for (;;) {
+      const before = now();
+      this.#drain();
+      // What came until then has been read; a moment's grace is for an event that is just being written.
+      this.#merge(before - 10e6);
+      this.#write(Math.min(before - HOLD_BACK_NS, this.#accesses.held > MAX_HELD ? Number.POSITIVE_INFINITY : before));
+      if (before - flushed > FLUSH_EVERY_NS) {
+        this.#writer!.flush();
+        flushed = before;
+      }
+      if (before - shown > 1e9) {
+        this.#show();
+        shown = before;
+      }
+      if (before >= stopAt) {
+        if (ended || this.#child === null || this.#exit !== null) return;
+        this.#child.kill('SIGTERM');
+        ended = true;
+        stopAt = before + 5e9;
+      }
+      const signals = signalled();
+      if (signals > 0 && this.#child === null) return;
+      if (signals > 1) this.#child?.kill('SIGKILL');
+      if (this.#exit !== null && !ended) {
+        ended = true;
+        stopAt = before + holdMs * 1e6;
+      }
+      await new Promise((resolve) => setTimeout(resolve, POLL_MS));
+    }
+  }
+
+  #drain(): void {
+    let queue = 0;
+    for (const [i, instance] of this.#instances.entries()) {
+      const decoder = this.#decoders[i]!;
+      for (const n of instance.cpus.keys()) {
+        const records = this.#queues[queue++]!;
+        for (;;) {
+          const page = instance.read(n);
+          if (page === null) break;
+          const lost = readSubBuffer(page, instance.layout, (view, at, length, timeNs) => {
+            const record = decoder.decode(view, at, length, timeNs);
+            if (record !== null) records.push(record);
+          });
+          if (lost !== 0) this.#missed += Math.max(lost, 1);
+        }
+      }
+    }
+  }
+
+  /** Takes records in the order of time, up to a time. */
+  #merge(untilNs: number): void {
+    const heads = this.#queues.map(() => 0);
+    for (;;) {
+      let first = -1;
+      let time = untilNs;
+      for (const [i, queue] of this.#queues.entries()) {
+        const head = queue[heads[i]!];
+        if (head !== undefined && (head.timeNs < time || (first < 0 && head.timeNs <= time))) {
+          first = i;
+          time = head.timeNs;
+        }
+      }
+      if (first < 0) break;
+      this.#take(this.#queues[first]![heads[first]!++]!);
+    }
+    for (const [i, queue] of this.#queues.entries()) queue.splice(0, heads[i]!);
+  }
+
+  #take(r: KernelRecord): void {
+    switch (r.event) {
+      case 'sched/sched_process_fork':
+        this.#tasks.fork(r.a, r.b);
+        return;
+      case 'sched/sched_process_exit':
+        this.#tasks.exit(r.a);
+        this.#accesses.exit(r.a);
+        return;
+      case 'exceptions/page_fault_user':
+      case 'exceptions/page_fault_kernel':
+        this.#accesses.pageFault(r.task, Math.floor(r.a / 4096));
+        return;
+      default:
+        this.#filemap(r);
+    }
+  }
+
+  #filemap(r: KernelRecord): void {
+    const mount = this.#byDevice.get(r.b);
+    if (mount === undefined) return;
+    this.#events++;
+    const access: Access = {
+      timeNs: r.timeNs,
+      op: 0,
+      container: this.#containerOf(r.task, mount),
+      mount,
+      ino: r.a,
+      page: r.c,
+      pages: 1,
+      touch: -1,
+      task: r.task,
+      address: -1,
+    };
+    switch (r.event) {
+      case 'filemap/mm_filemap_get_pages': {
+        const file = this.#mounts[mount]!.files.get(r.a);
+        this.#accesses.read(access, r.d, file === undefined ? -1 : Math.ceil(file.sizeBytes / 4096));
+        return;
+      }
+      case 'filemap/mm_filemap_map_pages':
+        access.pages = Math.max(1, r.d - r.c + 1);
+        this.#accesses.faultAround(access);
+        return;
+      case 'filemap/mm_filemap_fault':
+        this.#accesses.fault(access);
+        return;
+      default: {
+        access.pages = 2 ** r.d;
+        const into = r.event === 'filemap/mm_filemap_add_to_page_cache';
+        access.op = into ? OP.fill : OP.drop;
+        let pages = this.#cached[mount]!.get(r.a);
+        if (pages === undefined) {
+          pages = new PageSet();
+          this.#cached[mount]!.set(r.a, pages);
+        }
+        if (into) pages.add(r.c, access.pages);
+        else pages.delete(r.c, access.pages);
+        this.#accesses.effect(access);
+      }
+    }
+  }
+
+  /** Without containers or a command to tell apart, a mount is one. */
+  #containerOf(task: number, mount: number): string {
+    if (this.#options.containers.length === 0 && this.#child === null) return this.#mounts[mount]!.facts.name;
+    return this.#tasks.of(task);
+  }
+
+  /** Writes accesses up to a time. */
+  #write(untilNs: number): void {
+    const e = this.#event;
+    for (const access of this.#accesses.release(untilNs)) {
+      const time = access.timeNs - this.#startNs;
+      if (time < this.#lastNs) this.#late++;
+      this.#lastNs = Math.max(this.#lastNs, time);
+      e.timeNs = this.#lastNs;
+      e.op = access.op;
+      e.container = this.#container(access.container);
+      e.file = this.#file(access.mount, access.ino);
+      e.page = access.page % 2 ** 32;
+      e.pageHigh = Math.floor(access.page / 2 ** 32);
+      e.pages = access.pages;
+      e.touch = access.touch;
+      e.task = Math.max(access.task, 0);
+      this.#writer!.event(e);
+    }
+  }
+
+  #pageSets(op: number, sets: readonly CachedPages[]): void {
+    const e = this.#event;
+    e.op = op;
+    e.container = this.#container(UNKNOWN);
+    e.pageHigh = 0;
+    e.touch = -1;
+    e.task = 0;
+    for (const [mount, files] of sets.entries()) {
+      for (const [ino, pages] of files) {
+        e.file = this.#file(mount, ino);
+        for (const [first, count] of pages.runs()) {
+          e.page = first;
+          e.pages = count;
+          this.#writer!.event(e);
+        }
+      }
+    }
+  }
+
+  #container(name: string): number {
+    let number = this.#containers.get(name);
+    if (number === undefined) {
+      number = this.#writer!.container(name);
+      this.#containers.set(name, number);
+    }
+    return number;
+  }
+
+  #file(mount: number, ino: number): number {
+    const key = `${mount} ${ino}`;
+    let number = this.#files.get(key);
+    if (number === undefined) {
+      number = this.#writer!.file({ mount, ino, ...this.#mounts[mount]!.files.get(ino) });
+      this.#files.set(key, number);
+    }
+    return number;
+  }
+
+  /** How the events compare with what mincore(2) shows. */
+  #report(truth: readonly CachedPages[]): RecordReport {
+    const none = new PageSet();
+    const report: RecordReport = {
+      events: this.#events,
+      lost: this.#lost(),
+      cachedPages: 0,
+      filesEqual: 0,
+      filesDifferent: 0,
+      pagesDifferent: 0,
+      touches: this.#accesses.touches,
+      exit: this.#exit,
+    };
+    for (const [mount, shown] of truth.entries()) {
+      const { files } = this.#mounts[mount]!;
+      const counted = this.#cached[mount]!;
+      for (const ino of new Set([...shown.keys(), ...counted.keys()])) {
+        if (files.get(ino)?.type !== 'file') continue;
+        const difference = (shown.get(ino) ?? none).difference(counted.get(ino) ?? none);
+        report.cachedPages += shown.get(ino)?.size ?? 0;
+        report.pagesDifferent += difference;
+        if (difference === 0) report.filesEqual++;
+        else report.filesDifferent++;
+      }
+    }
+    return report;
+  }
+
+  #lost(): number {
+    let lost = 0;
+    for (const instance of this.#instances) {
+      const { overrun, commitOverrun, dropped } = instance.stats();
+      lost += overrun + commitOverrun + dropped;
+    }
+    return Math.max(lost, this.#missed);
+  }
+
+  #show(): void {
+    let pages = 0;
+    for (const files of this.#cached) for (const set of files.values()) pages += set.size;
+    this.#options.progress?.(`${this.#events} events, ${this.#lost()} lost, ${pages} pages cached`);
+  }
+
+  #remove(): void {
+    for (const instance of this.#instances) instance.remove();
+  }
+}
+
+/** CLOCK_MONOTONIC, as the events have it. */
+function now(): number {
+  return Number(process.hrtime.bigint());
+}
+
+function readOr(path: string, otherwise: string): string {
+  try {
+    return readFileSync(path, 'utf8').trim();
+  } catch {
+    return otherwise;
+  }
+}
+
+/** Counts the signals that ask for an end. */
+function whenSignalled(): { came(): number; forget(): void } {
+  let count = 0;
+  const take = (): void => {
+    count++;
+  };
+  const signals = ['SIGINT', 'SIGTERM', 'SIGHUP'] as const;
+  for (const signal of signals) process.on(signal, take);
+  return {
+    came: () => count,
+    forget() {
+      for (const signal of signals) process.off(signal, take);
+    },
+  };
+}

@@ -1,0 +1,191 @@
+import {
+  closeSync,
+  constants,
+  existsSync,
+  mkdirSync,
+  openSync,
+  readdirSync,
+  readFileSync,
+  readSync,
+  rmdirSync,
+  writeFileSync,
+  writeSync,
+} from 'node:fs';
+import { join } from 'node:path';
+import { UsageError } from '../error.ts';
+import { type EventLayout, readFormat, readHeaderPage, type SubBufferLayout } from './ring-buffer.ts';
+
+const PREFIX = 'foliolab-';
+
+/** Where tracefs is. @throws UsageError with what to do when it isn't there */
+export function findTracefs(asked: string | undefined): string {
+  const places = asked === undefined ? ['/sys/kernel/tracing', '/sys/kernel/debug/tracing'] : [asked];
+  const found = places.find((place) => existsSync(join(place, 'instances')));
+  if (found !== undefined) return found;
+  throw new UsageError(
+    asked === undefined
+      ? 'no tracefs is mounted: mount -t tracefs tracefs /sys/kernel/tracing'
+      : `--tracefs ${asked}: is no tracefs (mount -t tracefs tracefs ${asked})`,
+  );
+}
+
+/** Instances of recorders that are gone: killed before they could remove them. */
+export function staleInstances(tracefs: string): string[] {
+  return readdirSync(join(tracefs, 'instances')).filter((name) => {
+    const pid = new RegExp(`^${PREFIX}(\\d+)-`).exec(name)?.[1];
+    return pid !== undefined && !existsSync(`/proc/${pid}`);
+  });
+}
+
+/** @throws when it is in use */
+export function removeInstance(tracefs: string, name: string): void {
+  const path = join(tracefs, 'instances', name);
+  writeFileSync(join(path, 'events/enable'), '0');
+  rmdirSync(path);
+}
+
+/** Loss, as per_cpu/cpuN/stats counts it. */
+export interface RingBufferStats {
+  /** overwritten before they were read */
+  overrun: number;
+  /** lost to an interrupt that came while the buffer turned over */
+  commitOverrun: number;
+  dropped: number;
+}
+
+/** A trace instance of our own, with its buffers and events: other users of tracing see nothing of it. */
+export class TraceInstance {
+  readonly name: string;
+  readonly cpus: readonly number[];
+  readonly layout: SubBufferLayout;
+  readonly #path: string;
+  readonly #pipes: number[] = [];
+  readonly #page: Uint8Array;
+  #removed = false;
+
+  /** @param bufferKb of each CPU */
+  constructor(tracefs: string, purpose: string, bufferKb: number) {
+    this.name = `${PREFIX}${process.pid}-${purpose}`;
+    this.#path = join(tracefs, 'instances', this.name);
+    mkdirSync(this.#path);
+    try {
+      this.#set('tracing_on', '0');
+      this.#set('trace_clock', 'mono');
+      this.#set('buffer_size_kb', String(bufferKb));
+      this.layout = readHeaderPage(this.#get('events/header_page'));
+      const subBufferKb = existsSync(join(this.#path, 'buffer_subbuf_size_kb'))
+        ? Number(this.#get('buffer_subbuf_size_kb'))
+        : 4;
+      this.#page = new Uint8Array(subBufferKb * 1024);
+      this.cpus = readdirSync(join(this.#path, 'per_cpu'))
+        .map((cpu) => Number(cpu.slice('cpu'.length)))
+        .sort((a, b) => a - b);
+      for (const cpu of this.cpus)
+        this.#pipes.push(
+          openSync(join(this.#path, `per_cpu/cpu${cpu}/trace_pipe_raw`), constants.O_RDONLY | constants.O_NONBLOCK),
+        );
+    } catch (error) {
+      this.remove();
+      throw error;
+    }
+  }
+
+  has(event: string): boolean {
+    return existsSync(join(this.#path, 'events', event, 'format'));
+  }
+
+  format(event: string): EventLayout {
+    return readFormat(this.#get(join('events', event, 'format')));
+  }
+
+  /** @param filter in the kernel's words; empty: every one */
+  enable(event: string, filter = ''): void {
+    if (filter !== '') this.#set(join('events', event, 'filter'), filter);
+    this.#set(join('events', event, 'enable'), '1');
+  }
+
+  /** Only events of these tasks, and of what they fork. */
+  follow(pids: readonly number[]): void {
+    this.#set('options/event-fork', '1');
+    this.#set('set_event_pid', pids.join(' '));
+  }
+
+  start(): void {
+    this.#set('tracing_on', '1');
+  }
+
+  stop(): void {
+    this.#set('tracing_on', '0');
+  }
+
+  /**
+   * One sub-buffer of a CPU.
+   * @param n position in {@link cpus}
+   * @returns null when there is nothing to read; else good until the next call
+   */
+  read(n: number): Uint8Array | null {
+    try {
+      const length = readSync(this.#pipes[n]!, this.#page, 0, this.#page.length, null);
+      return length === 0 ? null : this.#page.subarray(0, length);
+    } catch (error) {
+      if ((error as NodeJS.ErrnoException).code === 'EAGAIN') return null;
+      throw error;
+    }
+  }
+
+  stats(): RingBufferStats {
+    const sum = { overrun: 0, commitOverrun: 0, dropped: 0 };
+    for (const cpu of this.cpus) {
+      const text = this.#get(`per_cpu/cpu${cpu}/stats`);
+      const of = (name: string): number => Number(new RegExp(`^${name}: (\\d+)`, 'm').exec(text)?.[1] ?? 0);
+      sum.overrun += of('overrun');
+      sum.commitOverrun += of('commit overrun');
+      sum.dropped += of('dropped events');
+    }
+    return sum;
+  }
+
+  /** Ends it. May be called again, and while the process exits. */
+  remove(): void {
+    if (this.#removed) return;
+    for (const pipe of this.#pipes) {
+      try {
+        closeSync(pipe);
+      } catch {}
+    }
+    this.#pipes.length = 0;
+    try {
+      this.#set('tracing_on', '0');
+      this.#set('events/enable', '0');
+    } catch {}
+    // A reader that is just letting go of a buffer keeps it busy for a moment.
+    for (let attempt = 0; attempt < 50; attempt++) {
+      try {
+        rmdirSync(this.#path);
+        this.#removed = true;
+        return;
+      } catch (error) {
+        if ((error as NodeJS.ErrnoException).code === 'ENOENT') {
+          this.#removed = true;
+          return;
+        }
+        Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0, 20);
+      }
+    }
+    process.stderr.write(`foliolab: the trace instance ${this.#path} is busy: remove it with rmdir\n`);
+  }
+
+  #get(file: string): string {
+    return readFileSync(join(this.#path, file), 'utf8');
+  }
+
+  /** Writes to a file of the instance; the error, if any, is the kernel's word for what is wrong with the text. */
+  #set(file: string, text: string): void {
+    const fd = openSync(join(this.#path, file), 'w');
+    try {
+      writeSync(fd, text);
+    } finally {
+      closeSync(fd);
+    }
+  }
+}
