@@ -1,5 +1,5 @@
 import { type ChildProcess, spawn } from 'node:child_process';
-import { readFileSync } from 'node:fs';
+import { readFileSync, readlinkSync } from 'node:fs';
 import { release } from 'node:os';
 import { basename } from 'node:path';
 import { UsageError } from '../error.ts';
@@ -56,6 +56,8 @@ export interface RecordReport {
 const FILEMAP = KERNEL_EVENT_NAMES.filter((name) => name.startsWith('filemap/'));
 const TASKS = KERNEL_EVENT_NAMES.filter((name) => name.startsWith('sched/'));
 const FAULTS = KERNEL_EVENT_NAMES.filter((name) => name.startsWith('exceptions/'));
+/** PROC_PID_INIT_INO, include/linux/proc_ns.h */
+const INIT_PID_NAMESPACE = 'pid:[4026531836]';
 const POLL_MS = 20;
 /** How long accesses are held back, so that later ones can tell what they were, and the CPUs' events can be put in order. */
 const HOLD_BACK_NS = 1e9;
@@ -70,6 +72,8 @@ const FLUSH_EVERY_NS = 5e9;
 export async function record(options: RecordOptions): Promise<RecordReport> {
   if (process.platform !== 'linux') throw new UsageError('only Linux can be recorded');
   if (process.getuid?.() !== 0) throw new UsageError('recording needs root: tracefs and mincore(2) do');
+  if (readlinkSync('/proc/self/ns/pid') !== INIT_PID_NAMESPACE)
+    throw new UsageError('recording needs the host’s pid namespace, whose task ids the kernel’s events have');
   const tracefs = findTracefs(options.tracefs);
   for (const name of staleInstances(tracefs)) {
     if (options.removeStale) removeInstance(tracefs, name);

@@ -5,8 +5,8 @@ import type { ImageIndex } from './image-index/image-index.ts';
 import { openImageIndex } from './image-index/open.ts';
 import type { Backing, TraceBinding } from './references.ts';
 import type { ReplayInput } from './result.ts';
-import { CsvTrace } from './trace/csv.ts';
 import type { TraceRow } from './trace/row.ts';
+import { openTraceRows, type RowTrace } from './trace/rows.ts';
 
 export interface BindingOptions {
   traces: readonly string[];
@@ -22,11 +22,11 @@ export interface BindingOptions {
 export class Bindings {
   readonly traces: readonly TraceBinding[];
   readonly #images: ImageShelf;
-  readonly #opened: CsvTrace[];
+  readonly #opened: RowTrace[];
   readonly #bound: BoundTrace[];
   readonly #options: BindingOptions;
 
-  private constructor(opened: CsvTrace[], images: ImageShelf, options: BindingOptions) {
+  private constructor(opened: RowTrace[], images: ImageShelf, options: BindingOptions) {
     this.#opened = opened;
     this.#images = images;
     this.#options = options;
@@ -53,8 +53,8 @@ export class Bindings {
   static async open(options: BindingOptions): Promise<Bindings> {
     const images = new ImageShelf(options.cache);
     for (const path of options.mounts.values()) await images.open(path);
-    const opened: CsvTrace[] = [];
-    for (const path of options.traces) opened.push(await CsvTrace.open(path));
+    const opened: RowTrace[] = [];
+    for (const path of options.traces) opened.push(await openTraceRows(path));
     return new Bindings(opened, images, options);
   }
 
@@ -97,7 +97,8 @@ export class ImageShelf {
 
 class BoundTrace implements TraceBinding {
   readonly path: string;
-  readonly #trace: CsvTrace;
+  readonly unit: 'line' | 'row';
+  readonly #trace: RowTrace;
   readonly #number: number;
   readonly #shelf: ImageShelf;
   readonly #options: BindingOptions;
@@ -105,9 +106,12 @@ class BoundTrace implements TraceBinding {
   /** every mount id of the rows read so far */
   readonly mountsSeen = new Set<string>();
   readonly imagesUsed = new Set<ImageIndex>();
+  /** inodes by path, of images whose files the trace names so */
+  readonly #paths = new Map<ImageIndex, Map<string, number>>();
 
-  constructor(trace: CsvTrace, number: number, shelf: ImageShelf, options: BindingOptions) {
+  constructor(trace: RowTrace, number: number, shelf: ImageShelf, options: BindingOptions) {
     this.path = trace.path;
+    this.unit = trace.unit;
     this.#trace = trace;
     this.#number = number;
     this.#shelf = shelf;
@@ -121,10 +125,11 @@ class BoundTrace implements TraceBinding {
       if (!bound) await this.#bind();
       bound = true;
       let last = '';
-      for (const { mount } of batch) {
-        if (mount === last) continue;
-        last = mount;
-        this.mountsSeen.add(mount);
+      for (const row of batch) {
+        if (row.filePath !== undefined) row.nid = this.#nidOf(row, row.filePath);
+        if (row.mount === last) continue;
+        last = row.mount;
+        this.mountsSeen.add(row.mount);
       }
       yield batch;
     }
@@ -138,13 +143,29 @@ class BoundTrace implements TraceBinding {
     }
     throw new DataError(
       this.path,
-      `line ${row.line}: mount '${mount}' is bound to no image: add --mount ${mount}=IMAGE`,
+      `${this.unit} ${row.line}: mount '${mount}' is bound to no image: add --mount ${mount}=IMAGE`,
     );
   }
 
   backingOf(mount: string): Backing {
     const { backings } = this.#options;
     return backings?.get(`${this.#number + 1}:${mount}`) ?? backings?.get(mount) ?? backings?.get('') ?? 'file';
+  }
+
+  /** The inode that a row names by its path. */
+  #nidOf(row: TraceRow, path: string): number {
+    const image = this.imageOf(row.mount, row);
+    let paths = this.#paths.get(image);
+    if (paths === undefined) {
+      const { nid } = image.columns;
+      paths = new Map();
+      for (const { path, ordinal } of image.entries()) paths.set(path, nid[ordinal]!);
+      this.#paths.set(image, paths);
+    }
+    const nid = paths.get(path);
+    if (nid === undefined)
+      throw new DataError(this.path, `${this.unit} ${row.line}: image ${image.path} has no file '${path}'`);
+    return nid;
   }
 
   #given(mount: string): ImageIndex | undefined {
@@ -164,7 +185,7 @@ class BoundTrace implements TraceBinding {
       if (imageSha256 !== null && actual !== imageSha256)
         throw new DataError(
           this.path,
-          `line ${line}: mount '${mount}' ran the image with sha256 ${imageSha256}, but ${image.path} is ${actual === null ? 'of an image whose hash is unknown' : `that of ${actual}`}`,
+          `${this.unit} ${line}: mount '${mount}' ran the image with sha256 ${imageSha256}, but ${image.path} is ${actual === null ? 'of an image whose hash is unknown' : `that of ${actual}`}`,
         );
       this.#byMount.set(mount, image);
     }

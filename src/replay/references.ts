@@ -74,6 +74,8 @@ export interface ReferenceSet {
 
 export interface TraceBinding extends RowSource {
   path: string;
+  /** what its rows are counted in */
+  readonly unit: 'line' | 'row';
   /** The image behind a mount id. @throws when it is bound to none */
   imageOf(mount: string, row: TraceRow): ImageIndex;
   backingOf(mount: string): Backing;
@@ -192,7 +194,7 @@ class ReferenceSetBuilder {
       if (row.touch < first || row.touch >= first + count)
         throw new DataError(
           this.#traces[source]!.path,
-          `line ${row.line}: touch ${row.touch} is outside its window, pages ${first} to ${first + count - 1}`,
+          `${this.#traces[source]!.unit} ${row.line}: touch ${row.touch} is outside its window, pages ${first} to ${first + count - 1}`,
         );
       first = row.touch;
       count = 1;
@@ -241,7 +243,7 @@ class ReferenceSetBuilder {
   #mismatch(source: number, row: TraceRow, what: string): DataError {
     return new DataError(
       this.#traces[source]!.path,
-      `line ${row.line}: ${what}: mount '${row.mount}' did not run this image`,
+      `${this.#traces[source]!.unit} ${row.line}: ${what}: mount '${row.mount}' did not run this image`,
     );
   }
 
@@ -338,7 +340,7 @@ class ReferenceSetBuilder {
     if (id >= MAX_CONTAINERS)
       throw new DataError(
         this.#traces[source]!.path,
-        `line ${row.line}: container '${name}' is one more than the ${MAX_CONTAINERS} that a replay takes`,
+        `${this.#traces[source]!.unit} ${row.line}: container '${name}' is one more than the ${MAX_CONTAINERS} that a replay takes`,
       );
     this.#containerIds.set(name, id);
     return id;

@@ -115,6 +115,7 @@ export function bind(
   backings: Readonly<Record<string, Backing>> = {},
 ): TraceBinding {
   return {
+    unit: 'line',
     path: 'test.csv',
     imageOf(mount) {
       const image = images[mount];

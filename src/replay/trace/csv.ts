@@ -2,6 +2,7 @@ import { type CsvError, parse } from 'csv-parse/sync';
 import { DataError } from '../../error.ts';
 import { type Input, openInput } from '../io/input.ts';
 import { OPS, type Op, type TraceHeader, type TraceRow } from './row.ts';
+import type { RowTrace } from './rows.ts';
 
 const REQUIRED = ['time_ns', 'container', 'dev', 'ino', 'op', 'page_index', 'nr_pages', 'touch'] as const;
 const MAX_LINE_BYTES = 64 * 1024;
@@ -24,8 +25,9 @@ interface Columns {
  * The CSV form of a recorded trace (traces/FORMAT.md): a header line naming the columns, one row per event, optionally preceded by
  * `#` lines in which the trace names its images. Read as a stream, plain, `.zst` or `.gz`; memory does not grow with the trace.
  */
-export class CsvTrace {
+export class CsvTrace implements RowTrace {
   readonly path: string;
+  readonly unit = 'line';
   readonly #input: Input;
   readonly #header: TraceHeader = { mounts: new Map() };
   #columns: Columns | null = null;

@@ -30,14 +30,16 @@ export interface TraceRow {
   container: string;
   /** mount id, the trace's own name for a superblock */
   mount: string;
-  /** EROFS nid, as the kernel reports it in i_ino */
+  /** EROFS nid, as the kernel reports it in i_ino; −1 where the trace names files by path */
   nid: number;
+  /** path in the image, where there is no nid */
+  filePath?: string;
   op: Op;
   pageIndex: number;
   pageCount: number;
   /** page index touched within the run, −1 when unknown or not applicable */
   touch: number;
-  /** line in the (decompressed) file, from 1 */
+  /** line or row in the (decompressed) file */
   line: number;
 }
 
