@@ -61,7 +61,8 @@ function timed(command) {
 
 const folder = mkdtempSync(join(tmpdir(), 'foliolab-bench-'));
 try {
-  const version = execFileSync('fsck.erofs', ['--version'], { env, encoding: 'utf8' }).split('\n')[0];
+  const version = spawnSync('fsck.erofs', ['--version'], { env, encoding: 'utf8' }).stdout?.split('\n')[0] || null;
+  if (version === null) throw new Error('fsck.erofs 1.7 or later is not there: scripts/erofs-utils.sh fetches one');
   const bytes = copyTree(BENCH_TREE, join(folder, 'tree'), Number(BENCH_MIB) * 2 ** 20);
   console.log(`${bytes} bytes of files from ${BENCH_TREE}; ${version}`);
   console.log(

@@ -7,9 +7,12 @@
 import { ErofsError, Image, printableName } from 'foliolab/erofs';
 import { HttpReader } from './http-reader.mjs';
 
-const [url, path, offset = '0', length] = process.argv.slice(2);
+const USAGE = 'usage: remote-image.mjs URL [PATH [OFFSET LENGTH]]';
+const [url, path, offset, length] = process.argv.slice(2);
+// A reader that has seen enough (`| head`) is no error.
+process.stdout.on('error', (e) => process.exit(e.code === 'EPIPE' ? 0 : 1));
 try {
-  if (url === undefined) throw new TypeError('usage: remote-image.mjs URL [PATH [OFFSET LENGTH]]');
+  if (url === undefined || (offset === undefined) !== (length === undefined)) throw new TypeError(USAGE);
   const reader = new HttpReader(url);
   const image = Image.open(reader);
   if (path === undefined) {

@@ -13,7 +13,10 @@ async function main(): Promise<void> {
   // A reader that has seen enough (`| head`) is no error.
   process.stdout.on('error', (error: NodeJS.ErrnoException) => {
     if (error.code === 'EPIPE') process.exit(0);
-    throw error;
+    process.stderr.write(
+      `foliolab: standard output: ${error.code === 'ENOSPC' ? 'no space left on the device' : error.message}\n`,
+    );
+    process.exit(EXIT_BAD_DATA);
   });
   try {
     await everyCommand(foliolab, (command) => command.exitOverride()).parseAsync(process.argv);

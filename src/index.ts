@@ -17,7 +17,8 @@ export {
   type Layout,
 } from './replay/image-index/image-index.ts';
 export { type ManifestSource, packManifest } from './replay/image-index/manifest.ts';
-export { openImageIndex } from './replay/image-index/open.ts';
+export type { Choice } from './replay/image-index/oci/manifest.ts';
+export { type OpenIndexOptions, openImageIndex } from './replay/image-index/open.ts';
 export { METABOX, PACKED_INODE, type Piece } from './replay/image-index/place.ts';
 export { countPages, type PageSets, pagesLeftByFills, readPageSets } from './replay/page-sets.ts';
 export type { Backing, Mapping, MountMode, ReferenceSet, Superblock, TraceBinding } from './replay/references.ts';

@@ -10,16 +10,24 @@ import { fileURLToPath } from 'node:url';
 import { parseArgs } from 'node:util';
 import { Worker } from 'node:worker_threads';
 
-const { values } = parseArgs({
-  options: {
-    images: { type: 'string', default: '20000' },
-    from: { type: 'string', default: '0' },
-    seed: { type: 'string', default: '1' },
-    jobs: { type: 'string', default: String(availableParallelism()) },
-    json: { type: 'boolean', default: false },
-  },
-});
-const [images, from, seed, jobs] = [values.images, values.from, values.seed, values.jobs].map(Number);
+const USAGE = 'usage: node scripts/hostile/campaign.mjs [--images N] [--from N] [--seed N] [--jobs N] [--json]';
+const { images, from, seed, jobs, json } = readOptions();
+
+function readOptions() {
+  const text = (otherwise) => ({ type: 'string', default: String(otherwise) });
+  const options = { images: text(20_000), from: text(0), seed: text(1), jobs: text(availableParallelism()) };
+  try {
+    const { json, ...texts } = parseArgs({ options: { ...options, json: { type: 'boolean', default: false } } }).values;
+    for (const [name, value] of Object.entries(texts))
+      if (!/^\d+$/.test(value) || (name === 'jobs' && value === '0'))
+        throw new Error(`--${name} '${value}' is no number`);
+    return { ...Object.fromEntries(Object.entries(texts).map(([name, value]) => [name, Number(value)])), json };
+  } catch (error) {
+    console.error(`${error.message}\n${USAGE}`);
+    return process.exit(2);
+  }
+}
+
 const STUCK_MS = 20_000;
 const SLOW_MS = 1000;
 
@@ -71,7 +79,7 @@ for (const result of results)
   for (const [code, count] of Object.entries(result.outcomes)) outcomes[code] = (outcomes[code] ?? 0) + count;
 const slowest = results.map((result) => result.slowest).sort((a, b) => b.ms - a.ms)[0];
 const seconds = (performance.now() - started) / 1000;
-if (values.json) {
+if (json) {
   console.log(JSON.stringify({ images, from, seed, bases: bases.length, outcomes, slowest, seconds }));
 } else {
   console.log(`${images} damaged images of ${bases.length}, from ${from} of seed ${seed}: none escaped`);

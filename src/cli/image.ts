@@ -83,6 +83,11 @@ export function imageCommand(): Command {
     .option('--jobs <number>', 'threads (default: as many as the image is worth, one a core at most)')
     .option('--json', 'print foliolab.image.check/1')
     .action(check);
+  // The image first: --device takes every word behind it.
+  for (const verb of image.commands)
+    verb.usage(
+      `${verb.registeredArguments.map((a) => (a.required ? `<${a.name()}>` : `[${a.name()}]`)).join(' ')} [options]`,
+    );
   return image;
 }
 

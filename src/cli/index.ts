@@ -1,6 +1,7 @@
 import { once } from 'node:events';
+import { stat } from 'node:fs/promises';
 import { Command, Option } from 'commander';
-import { UsageError } from '../error.ts';
+import { DataError, UsageError } from '../error.ts';
 import { indexDocument } from '../replay/image-index/document.ts';
 import { packImage } from '../replay/image-index/from-image.ts';
 import { ImageIndex } from '../replay/image-index/image-index.ts';
@@ -34,7 +35,10 @@ export function indexCommand(): Command {
   return new Command('index')
     .description('make an index: what replay needs of an image, without the image')
     .argument('[image]', 'EROFS image, OCI image layout or docker save archive; with --json alone also an index')
-    .option('-o, --output <file>', 'where the index goes; one of the same image that is there already is left as it is')
+    .option(
+      '-o, --output <file>',
+      'where the index goes; one of the same EROFS image that is there already is left as it is',
+    )
     .option('--force', 'make it anew even so')
     .option('--json', 'print what the index says (foliolab.index.info/1); without -o it is only printed')
     .option('--jobs <number>', 'threads (default: as many as the image is worth, one a core at most)')
@@ -75,6 +79,15 @@ async function make(
   options: { jobs?: number; maxData?: number },
 ): Promise<ImageIndex> {
   const devices = flags.device ?? [];
+  for (const input of [image, ...devices, flags.manifest, flags.pages, flags.elf])
+    if (input !== undefined && (await sameFile(input, output)))
+      throw new UsageError(`-o ${output} would overwrite ${input}, which it is made of`);
+  if (flags.manifest === undefined)
+    for (const name of ['pages', 'elf', 'imageName', 'imageSha256'] as const)
+      if (flags[name] !== undefined)
+        throw new UsageError('--pages, --elf, --image-name and --image-sha256 go with --manifest');
+  if (image !== undefined && flags.manifest === undefined && (await kindOf(image)) === 'index')
+    throw new DataError(image, 'is an index already; index makes one of an image');
   const isOci = image !== undefined && flags.manifest === undefined && (await kindOf(image)) === 'oci';
   if (isOci && devices.length > 0) throw new UsageError('--device goes with an EROFS image');
   if (!isOci && (flags.platform ?? flags.image) !== undefined)
@@ -99,6 +112,11 @@ async function make(
   const layout = index.header.known.layout ? '' : '; layout unknown';
   process.stderr.write(`${output}: ${counts(index)}, ${bytes.length} bytes${layout}\n`);
   return index;
+}
+
+async function sameFile(a: string, b: string): Promise<boolean> {
+  const [one, other] = await Promise.all([a, b].map((path) => stat(path).catch(() => null)));
+  return one !== null && other !== null && one!.ino === other!.ino && one!.dev === other!.dev && one!.isFile();
 }
 
 function counts({ header }: ImageIndex): string {

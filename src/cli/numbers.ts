@@ -11,7 +11,7 @@ export function whole(option: string, text: string, least: number): number {
 
 export const MAX_DATA = [
   '--max-data <size>',
-  'how much file data may be decoded, such as 64GiB (default: 1 GiB and 1,024 times the size of the image)',
+  'how much file data may be decoded, such as 64GiB (default: 1 GiB plus 1,024 times the size of the image)',
 ] as const;
 
 /** The value of {@link MAX_DATA} as an option of the decoder. */

@@ -2,6 +2,7 @@ import { stat } from 'node:fs/promises';
 import { basename, dirname, resolve } from 'node:path';
 import { Command, Option } from 'commander';
 import { UsageError } from '../error.ts';
+import { policies } from '../policies/index.ts';
 import { Bindings, keyValues } from '../replay/binding.ts';
 import { DOMAIN_MODES, readDomains } from '../replay/domains.ts';
 import { BACKINGS, type Backing, MOUNT_MODES, type MountMode } from '../replay/references.ts';
@@ -43,13 +44,20 @@ export interface ReplayFlags {
 export function replayCommand(): Command {
   return new Command('replay')
     .description('replay traces under sharing models, eviction policies and memory sizes')
-    .requiredOption('--trace <file...>', 'recorded traces (CSV, plain, .zst or .gz), merged by time')
+    .requiredOption('--trace <file...>', 'recorded traces (Arrow or CSV, plain, .zst or .gz), merged by time')
     .option(
       '--mount <id=image...>',
       "binds a trace's mount id to an image or its index; N:id for the Nth of several traces",
     )
-    .option('--sharing <models>', 'comma-separated; parameters as hardlink:match=content')
-    .option('--policy <policies>', 'comma-separated eviction policies; parameters as clock:bits=2', 'lru')
+    .option(
+      '--sharing <models>',
+      `comma-separated, of ${Object.keys(sharingModels).join(', ')}; parameters as hardlink:match=content (default: all that the images allow)`,
+    )
+    .option(
+      '--policy <policies>',
+      `comma-separated, of ${Object.keys(policies).join(', ')}; parameters as clock:bits=2`,
+      'lru',
+    )
     .option(
       '--memory <sizes>',
       'comma-separated: unlimited, 64MiB, 1000p, or a fraction of the per-inode footprint such as 0.1',
@@ -80,7 +88,10 @@ export function replayCommand(): Command {
       `trust domains of inode_share: ${DOMAIN_MODES.join(', ')}, or a CSV file of name,domain (default: one)`,
     )
     .option('--containers <names>', 'only these containers, comma-separated')
-    .option('--name <workload>', 'names the rows (default: the traces)')
+    .option(
+      '--name <workload>',
+      'names the rows (default: the trace, or its folder where it is called run, events or trace)',
+    )
     .option('--warmup <references>', 'references that fill the cache before counting begins', '0')
     .option('--seed <number>', 'seed of any random choice', '1')
     .option('--workers <number>', 'threads at most (default: one a core)')
@@ -156,7 +167,7 @@ export async function runReplay(flags: ReplayFlags, command: string): Promise<Re
 /** The traces' file names, or their folders' where those say nothing; whole paths where that does not tell them apart. */
 function workloadName(traces: readonly string[]): string {
   const nameOf = (path: string): string => {
-    const name = basename(path).replace(/\.csv(\.zst|\.gz)?$/, '');
+    const name = basename(path).replace(/\.(csv|arrows)(\.zst|\.gz)?$/, '');
     return ['run', 'events', 'trace'].includes(name) ? basename(dirname(resolve(path))) : name;
   };
   const names = traces.map(nameOf);
@@ -165,6 +176,7 @@ function workloadName(traces: readonly string[]): string {
 
 /** Finds before a long replay what would keep its reports from being written. @throws UsageError when it is a file */
 export async function checkFolder(path: string): Promise<void> {
+  if (path === '') throw new UsageError('-o names no folder');
   const target = await stat(path).catch(() => null);
   if (target !== null && !target.isDirectory()) throw new UsageError(`-o ${path} is a file, not a folder`);
 }

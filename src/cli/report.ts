@@ -75,7 +75,7 @@ async function report(path: string, options: ReportOptions): Promise<void> {
 export function reportCommand(): Command {
   return new Command('report')
     .description('render the results of a replay again: as a mail, a page, a table, charts')
-    .argument('<results>', 'results JSON of replay, demo, sweep or study')
+    .argument('<results>', 'results JSON of replay or demo')
     .addOption(new Option('--format <format>', 'what to make').choices(FORMATS).makeOptionMandatory())
     .addOption(new Option('--chart <name>', 'one chart only (svg, png)').choices(CHARTS))
     .option('-o, --output <path>', 'file or directory to write; text goes to stdout without it')

@@ -15,6 +15,8 @@ export function defaultMaxData(size: number): number {
 export class DataBudget {
   readonly #image: Image;
   #left: number;
+  /** whether more was asked for than there was */
+  exceeded = false;
 
   constructor(image: Image) {
     this.#image = image;
@@ -28,8 +30,9 @@ export class DataBudget {
   take(nid: number, bytes: number): void {
     this.#left -= bytes;
     if (this.#left >= 0) return;
+    this.exceeded = true;
     const { path, size, maxData } = this.#image;
-    const what = `more than ${maxData} bytes of file data in an image of ${size} (maxData)`;
+    const what = `more than ${maxData} bytes of file data in an image of ${size}: see maxData, --max-data`;
     throw new ErofsError('LIMIT', what, { path, nid });
   }
 }

@@ -106,9 +106,10 @@ export class Check {
   data(sound: (file: number) => boolean): CheckResult {
     let dataBytes = 0;
     const budget = new DataBudget(this.#image);
-    this.files.forEach(({ path, inode }, at) => {
+    for (const [at, { path, inode }] of this.files.entries()) {
       if (sound(at) || this.#attempt(path, inode.nid, () => this.#image.verify(inode, budget))) dataBytes += inode.size;
-    });
+      if (budget.exceeded) break;
+    }
     return { names: this.#names, inodes: this.#seen.size, dataBytes, faults: this.#faults };
   }
 

@@ -20,7 +20,7 @@ export interface OpenOptions {
   devices?: readonly ImageSource[];
   /** bound of any one buffer made on the image's word, in bytes; default 64 MiB */
   maxBytes?: number;
-  /** bound of the file data that one pass over the image decodes (check, extract, and what else asks for it), in bytes; default 1 GiB and 1,024 times its size */
+  /** bound of the file data that one pass over the image decodes (check, extract, and what else asks for it), in bytes; default 1 GiB plus 1,024 times its size */
   maxData?: number;
 }
 
@@ -78,6 +78,10 @@ export class Image {
    *   when the number of devices given is not the image's. What it opened itself is closed then.
    */
   static open(source: ImageSource, options: OpenOptions = {}): Image {
+    for (const name of ['maxBytes', 'maxData'] as const) {
+      const bound = options[name];
+      if (bound !== undefined && !(bound >= 0)) throw new TypeError(`${name} is ${bound}, not a number of bytes`);
+    }
     const opened: BlockReader[] = [];
     try {
       const primary = toReader(source, opened);
@@ -220,11 +224,15 @@ export class Image {
    * Random access: the bytes `[offset, offset + length)` of a file, fewer at its end, none behind it. Only the pclusters
    * that they lie in are decoded; the last few are kept, so that reading on page by page decodes each once.
    *
-   * @param offset bytes, not negative
-   * @throws ErofsError LIMIT when more than maxBytes are asked for: see {@link stream}
+   * @param offset bytes, a whole number not below 0, as is the length
+   * @throws ErofsError EINVAL when they aren't, LIMIT when more than maxBytes are asked for: see {@link stream}
    */
   read(inode: Inode, offset: number, length: number): Uint8Array {
     if (inode.type !== 'file') throw this.#wrong(inode, 'a regular file');
+    for (const n of [offset, length]) {
+      if (Number.isInteger(n) && n >= 0) continue;
+      throw new ErofsError('EINVAL', `a read at ${offset} of ${length} bytes`, { path: this.path, nid: inode.nid });
+    }
     return this.#contents.read(inode, offset, length);
   }
 

@@ -1,8 +1,10 @@
-import { execFileSync, spawnSync } from 'node:child_process';
-import { copyFileSync, existsSync, mkdirSync, readdirSync, readFileSync, writeFileSync } from 'node:fs';
+import { execFileSync, spawn, spawnSync } from 'node:child_process';
+import { once } from 'node:events';
+import { copyFileSync, existsSync, mkdirSync, readdirSync, readFileSync, statSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { gunzipSync } from 'node:zlib';
 import { describe, expect, it } from 'vitest';
+import { writeFileAtomic } from '../../src/replay/io/output.ts';
 import { temporaryFolder } from '../replay/support.ts';
 
 const ROOT = new URL('../../', import.meta.url).pathname;
@@ -314,4 +316,51 @@ describe('foliolab demo', () => {
     for (const service of ['redis', 'nginx', 'postgres', 'tfjs', 'python-sci']) expect(stdout).toContain(service);
     expect(stdout).toContain('each as sha256sum saw it');
   }, 120_000);
+});
+
+describe('what is already there', () => {
+  const image = join(ROOT, 'traces/self/self.erofs');
+
+  it('a pipe or device that is named as output is written to, and stays what it is', async () => {
+    const pipe = join(temporaryFolder(), 'pipe');
+    execFileSync('mkfifo', [pipe]);
+    const read = spawn('cat', [pipe]);
+    const chunks: Buffer[] = [];
+    read.stdout.on('data', (chunk: Buffer) => chunks.push(chunk));
+    const closed = once(read, 'close');
+    await writeFileAtomic(pipe, 'through the pipe');
+    await closed;
+    expect(Buffer.concat(chunks).toString()).toBe('through the pipe');
+    expect(statSync(pipe).isFIFO()).toBe(true);
+  });
+
+  it('index does not overwrite what it is made of', () => {
+    const copy = join(temporaryFolder(), 'copy.erofs');
+    copyFileSync(image, copy);
+    const { status, stderr } = foliolab(['index', copy, '-o', copy]);
+    expect([status, stderr]).toEqual([2, `foliolab: -o ${copy} would overwrite ${copy}, which it is made of\n`]);
+    expect(Buffer.compare(readFileSync(copy), readFileSync(image))).toBe(0);
+  });
+
+  it('a full device on standard output is one line', () => {
+    const { status, stderr } = spawnSync(
+      '/bin/sh',
+      ['-c', '"$1" "$2" image ls "$3" > /dev/full', 'sh', process.execPath, join(ROOT, 'dist/cli.js'), image],
+      { encoding: 'utf8' },
+    );
+    expect([status, stderr]).toEqual([1, 'foliolab: standard output: no space left on the device\n']);
+  });
+
+  it('a check that may not decode enough says so once', () => {
+    const { status, stderr } = foliolab(['image', 'check', '--max-data', '5', image]);
+    expect(status).toBe(1);
+    expect(stderr).toMatch(/: more than 5 bytes of file data in an image of \d+: see maxData, --max-data$/m);
+    expect(stderr.match(/--max-data/g)).toHaveLength(1);
+  });
+
+  it('a replay of nothing is refused', () => {
+    const fills = foliolab(['replay', '--trace', TRACE, '--containers', 'a1', '--warmup', '99999999']);
+    expect(fills.status).toBe(2);
+    expect(fills.stderr).toMatch(/--warmup 99999999 leaves nothing to count of \d+ references/);
+  });
 });

@@ -174,6 +174,21 @@ describe('random access', () => {
     expect(Buffer.from(page)).toEqual(contents(image, inode).subarray(20480, 24576));
   });
 
+  test('a read of no place or length, and a bound that is none, are refused', () => {
+    const image = Image.open(fixtureBytes('plain.erofs'));
+    const [file] = [...image.walk()].filter(({ inode }) => inode.type === 'file' && inode.size > 0);
+    for (const [offset, length] of [
+      [-5, 10],
+      [0, -1],
+      [Number.NaN, 1],
+      [0, Number.NaN],
+      [0.5, 1],
+    ] as const)
+      expect(() => image.read(file!.inode, offset, length)).toThrow(expect.objectContaining({ code: 'EINVAL' }));
+    for (const bound of [Number.NaN, -1])
+      expect(() => Image.open(fixtureBytes('plain.erofs'), { maxBytes: bound })).toThrow(TypeError);
+  });
+
   test('more than maxBytes at once is refused, a stream is not', () => {
     const image = Image.open(fixtureBytes('plain.erofs'), { maxBytes: 8192 });
     const inode = image.lookup('/data/text');

@@ -15,7 +15,7 @@ export interface ImageOptions {
   devices?: readonly string[];
   /** threads; as many as the image is worth by default, one a core at most. The index is the same, byte for byte, whatever their number. */
   jobs?: number;
-  /** see {@link OpenOptions.maxData} of the decoder */
+  /** file data that may be decoded, in bytes; by default 1 GiB plus 1,024 times the image's size */
   maxData?: number;
   /** SHA-256 (hex) of the image and of each of its devices, where they are known already */
   sha256?: readonly string[];

@@ -12,7 +12,7 @@ import type { Choice } from './oci/manifest.ts';
 const EROFS_MAGIC = 0xe0f5e1e2;
 const SUPERBLOCK_AT = 1024;
 
-export interface OpenOptions {
+export interface OpenIndexOptions {
   /** keeps the indexes of EROFS images for the next time */
   cache?: IndexCache | null;
   /** which image of an OCI layout or archive */
@@ -23,7 +23,7 @@ export interface OpenOptions {
  * Opens an index, or indexes an image on the spot; which of the two a file is, its first bytes tell.
  * @throws DataError when it is neither, and whatever reading it throws
  */
-export async function openImageIndex(path: string, { cache, oci }: OpenOptions = {}): Promise<ImageIndex> {
+export async function openImageIndex(path: string, { cache, oci }: OpenIndexOptions = {}): Promise<ImageIndex> {
   switch (await kindOf(path)) {
     case 'index':
       return ImageIndex.parse(path, (await readWhole(path)).bytes);

@@ -3,12 +3,14 @@ import { basename, dirname, join } from 'node:path';
 import { located } from '../../error.ts';
 
 /**
- * Writes a file under its final name only once it is whole: into a temporary file beside it, then renamed. Makes the folder.
+ * Writes a file under its final name only once it is whole: into a temporary file beside it, then renamed. Makes the folder. What is
+ * there and is no regular file, such as /dev/null or a pipe, is written to as it is, never replaced.
  * @throws DataError when it can't be written; nothing is left behind then
  */
 export async function writeFileAtomic(path: string, content: Uint8Array | string): Promise<void> {
   const temporary = join(dirname(path), `.${basename(path)}.tmp-${process.pid}-${counter++}`);
   try {
+    if (await isSpecial(path)) return await writeFile(path, content);
     await makeFolder(dirname(path));
     await writeFile(temporary, content, { flag: 'wx' });
     await rename(temporary, path);
@@ -19,6 +21,12 @@ export async function writeFileAtomic(path: string, content: Uint8Array | string
 }
 
 let counter = 0;
+
+/** Whether something is there that must not be replaced by a file. */
+export async function isSpecial(path: string): Promise<boolean> {
+  const there = await stat(path).catch(() => null);
+  return there !== null && !there.isFile();
+}
 
 /** mkdir -p. Node's own recursive mkdir never ends where a folder can't be made though its parent is there, as under /proc. */
 async function makeFolder(path: string): Promise<void> {
