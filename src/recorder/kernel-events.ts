@@ -9,6 +9,7 @@ export const KERNEL_EVENTS = {
   'filemap/mm_filemap_delete_from_page_cache': ['i_ino', 's_dev', 'index', 'order'],
   'sched/sched_process_fork': ['parent_pid', 'child_pid'],
   'sched/sched_process_exit': ['pid'],
+  'cgroup/cgroup_attach_task': ['pid', 'dst_path'],
   'exceptions/page_fault_user': ['address'],
   'exceptions/page_fault_kernel': ['address'],
 } as const;
@@ -22,9 +23,12 @@ export interface KernelRecord {
   event: KernelEvent;
   task: number;
   a: number;
+  /** of a string: where in the event it is, as __data_loc has it */
   b: number;
   c: number;
   d: number;
+  /** cgroup_attach_task: the cgroup, from its hierarchy's root */
+  path: string;
 }
 
 /** Takes the wanted fields out of events, by the layouts that the kernel describes. */
@@ -49,7 +53,7 @@ export class Decoder {
     const known = this.#byId.get(view.getUint16(at, true));
     if (known === undefined) return null;
     const { event, pid, fields } = known;
-    return {
+    const record: KernelRecord = {
       timeNs,
       event,
       task: pid(view, at),
@@ -57,8 +61,22 @@ export class Decoder {
       b: fields[1]?.(view, at) ?? 0,
       c: fields[2]?.(view, at) ?? 0,
       d: fields[3]?.(view, at) ?? 0,
+      path: '',
     };
+    if (event === 'cgroup/cgroup_attach_task') record.path = stringAt(view, at, length, record.b);
+    return record;
   }
+}
+
+/** A string at the end of an event. @param location __data_loc: offset in the low 16 bits, length with its NUL in the high ones */
+function stringAt(view: DataView, at: number, length: number, location: number): string {
+  const from = location & 0xffff;
+  const bytes = Math.min(location >>> 16, length - from);
+  return bytes > 0
+    ? Buffer.from(view.buffer, view.byteOffset + at + from, bytes)
+        .toString('utf8')
+        .replace(/\0.*$/s, '')
+    : '';
 }
 
 type Read = (view: DataView, at: number) => number;

@@ -54,7 +54,7 @@ export interface RecordReport {
 }
 
 const FILEMAP = KERNEL_EVENT_NAMES.filter((name) => name.startsWith('filemap/'));
-const TASKS = KERNEL_EVENT_NAMES.filter((name) => name.startsWith('sched/'));
+const TASKS = KERNEL_EVENT_NAMES.filter((name) => name.startsWith('sched/') || name.startsWith('cgroup/'));
 const FAULTS = KERNEL_EVENT_NAMES.filter((name) => name.startsWith('exceptions/'));
 /** PROC_PID_INIT_INO, include/linux/proc_ns.h */
 const INIT_PID_NAMESPACE = 'pid:[4026531836]';
@@ -307,6 +307,9 @@ class Recording {
       case 'sched/sched_process_exit':
         this.#tasks.exit(r.a);
         this.#accesses.exit(r.a);
+        return;
+      case 'cgroup/cgroup_attach_task':
+        this.#tasks.moved(r.a, r.path);
         return;
       case 'exceptions/page_fault_user':
       case 'exceptions/page_fault_kernel':

@@ -1,6 +1,7 @@
-import { readdirSync, readFileSync, readlinkSync, statSync } from 'node:fs';
+import { readdirSync, readFileSync, readlinkSync, realpathSync, statSync } from 'node:fs';
 import { join } from 'node:path';
 import { UsageError } from '../error.ts';
+import { readMountInfo } from './mounts.ts';
 
 /** Nobody we know: a kernel thread, or a task of no container that is recorded. */
 export const UNKNOWN = '?';
@@ -14,8 +15,8 @@ export interface ContainerRequest {
 
 interface Container {
   readonly name: string;
-  /** folder in a cgroup filesystem */
-  readonly cgroup: string | null;
+  /** folder in a cgroup filesystem, and the cgroup's path in its hierarchy */
+  readonly cgroup: { readonly folder: string; readonly path: string } | null;
   /** a pid namespace, as /proc/PID/ns/pid names it */
   readonly pidNamespace: string | null;
 }
@@ -44,7 +45,7 @@ export class Tasks {
         } catch {
           throw new UsageError(`--container ${name}=${what}: is neither a process nor the folder of a cgroup`);
         }
-        this.#containers.push({ name, cgroup: what, pidNamespace: null });
+        this.#containers.push({ name, cgroup: { folder: what, path: cgroupPath(what) }, pidNamespace: null });
       }
     }
     for (const pid of allTasks()) this.of(pid);
@@ -61,6 +62,14 @@ export class Tasks {
 
   exit(pid: number): void {
     this.#of.delete(pid);
+  }
+
+  /** A task came into a cgroup. */
+  moved(pid: number, path: string): void {
+    const into = this.#containers.find(
+      ({ cgroup }) => cgroup !== null && (path === cgroup.path || path.startsWith(`${cgroup.path}/`)),
+    );
+    if (into !== undefined) this.#of.set(pid, into.name);
   }
 
   of(pid: number): string {
@@ -81,7 +90,7 @@ export class Tasks {
     const namespace = pidNamespace(pid);
     for (const { name, cgroup, pidNamespace: wanted } of this.#containers) {
       if (wanted !== null && namespace === wanted) return name;
-      if (cgroup !== null && inCgroup(cgroup, pid)) return name;
+      if (cgroup !== null && inCgroup(cgroup.folder, pid)) return name;
     }
     return UNKNOWN;
   }
@@ -93,6 +102,15 @@ function pidNamespace(pid: number): string | null {
   } catch {
     return null;
   }
+}
+
+/** The path of a cgroup in its hierarchy, as the kernel's events have it. */
+function cgroupPath(folder: string): string {
+  const real = realpathSync(folder);
+  const mount = readMountInfo()
+    .filter(({ fstype, mountPoint }) => fstype.startsWith('cgroup') && real.startsWith(`${mountPoint}/`))
+    .reduce<string>((longest, { mountPoint }) => (mountPoint.length > longest.length ? mountPoint : longest), '');
+  return real.slice(mount.length);
 }
 
 /** Whether a task is in a cgroup or one below it: in cgroup.procs (v2, v1) or tasks (threads, v1). */

@@ -77,12 +77,13 @@ export async function replaySet(set: ReferenceSet, options: GridOptions): Promis
     const { models: asked, policies, memories } = checkGrid(from, options);
     const notes = notesOnRows(set, options.workload);
     if (set.references === 0)
-      throw new UsageError(
-        from === 'fills'
-          ? `${options.workload}: nothing was put into the page cache: --from fills needs a recording of that`
-          : `${options.workload}: no program asked for a page: nothing to replay`,
-      );
-    if (warmup >= set.references)
+      notes.push({
+        text:
+          from === 'fills'
+            ? `${options.workload} says nothing of what was put into the page cache: --from fills needs a recording of that`
+            : `${options.workload} says of no page that a program asked for it`,
+      });
+    else if (warmup >= set.references)
       throw new UsageError(`--warmup ${warmup} leaves nothing to count of ${set.references} references`);
     const models = asked.filter((model) => {
       const images = options.lenient ? (model.lacking?.(set) ?? []) : [];

@@ -195,7 +195,7 @@ describe('an index of an image', () => {
       files: [{ name: 'f', size: MAX_PAGES * 4096 + 1, layout: 0, iu: 0xffffffff }],
     });
     const path = temporaryFile('sparse.erofs', image);
-    await expect(packImage(path)).rejects.toThrow(/ more than \d+ bytes of file data .*\(maxData\)/);
+    await expect(packImage(path)).rejects.toThrow(/ more than \d+ bytes of file data .*: see maxData, --max-data/);
     await expect(packImage(path, { maxData: Infinity })).rejects.toThrow(
       new RegExp(`inode nid \\d+: with its ${MAX_PAGES * 4096 + 1} bytes the image has more than ${MAX_PAGES} pages`),
     );
