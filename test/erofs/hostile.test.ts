@@ -63,7 +63,7 @@ describe('images that claim more than they can hold', () => {
     return path;
   };
   const LIMIT =
-    /^foliolab: \S+\.erofs: inode nid \d+: more than \d+ bytes of file data in an image of \d+ : see maxData, --max-data\n$/;
+    /^foliolab: \S+\.erofs: inode nid \d+: more than \d+ bytes of file data in an image of \d+: see maxData, --max-data\n$/;
 
   test('a megabyte that decodes to 29 GiB is refused by check, digest, extract and index, soon', () => {
     const path = image('chunks.erofs', chunks());
