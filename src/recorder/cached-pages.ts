@@ -4,15 +4,19 @@ import type { WatchedMount } from './mounts.ts';
 import { PageSet } from './page-set.ts';
 import type { SystemCalls } from './system-calls.ts';
 
-/** Pages of the regular files of a mount, by inode number. */
-export type CachedPages = Map<number, PageSet>;
+/** What mincore(2) showed of one regular file, and when. */
+export interface Look {
+  readonly ino: number;
+  readonly pages: PageSet;
+  /** CLOCK_MONOTONIC */
+  readonly timeNs: number;
+}
 
 /**
- * What the page cache holds of a mount's files now, as mincore(2) shows it. Files are opened and mapped, none of their pages is touched; opening
- * them does bring directories and inodes in.
+ * What the page cache holds of a mount's files now, as mincore(2) shows it, one after the other. Files are opened and mapped, none of their
+ * pages is touched; opening them does bring directories and inodes in.
  */
-export function cachedPages(mount: WatchedMount, calls: SystemCalls): CachedPages {
-  const out: CachedPages = new Map();
+export function* cachedPages(mount: WatchedMount, calls: SystemCalls): Generator<Look> {
   for (const [ino, { path, type, sizeBytes }] of mount.files) {
     if (type !== 'file' || sizeBytes === 0) continue;
     const below = relative(mount.root, path);
@@ -29,10 +33,9 @@ export function cachedPages(mount: WatchedMount, calls: SystemCalls): CachedPage
       const bits = calls.cachedPages(fd, stat.size);
       const pages = new PageSet();
       for (let i = 0; i < bits.length; i++) if ((bits[i]! & 1) !== 0) pages.add(i, 1);
-      if (pages.size > 0) out.set(ino, pages);
+      yield { ino, pages, timeNs: Number(process.hrtime.bigint()) };
     } finally {
       closeSync(fd);
     }
   }
-  return out;
 }

@@ -11,6 +11,7 @@ export class PageSet {
 
   /** Puts a run in. */
   add(first: number, pages: number): void {
+    if (pages === 0) return;
     const words = ((first + pages - 1) >>> 5) + 1;
     if (words > this.#bits.length) {
       const grown = new Uint32Array(Math.max(words, 2 * this.#bits.length));

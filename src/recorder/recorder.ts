@@ -7,7 +7,7 @@ import { ArrowTraceWriter } from '../replay/trace/arrow/writer.ts';
 import { blankEvent, OP, type TraceFacts } from '../replay/trace/trace.ts';
 import { VERSION } from '../version.ts';
 import { type Access, Accesses } from './accesses.ts';
-import { type CachedPages, cachedPages } from './cached-pages.ts';
+import { cachedPages, type Look } from './cached-pages.ts';
 import { Decoder, KERNEL_EVENT_NAMES, type KernelEvent, type KernelRecord } from './kernel-events.ts';
 import { type MountRequest, type WatchedMount, watchedMounts } from './mounts.ts';
 import { PageSet } from './page-set.ts';
@@ -94,7 +94,11 @@ class Recording {
   readonly #decoders: Decoder[] = [];
   readonly #tasks: Tasks;
   readonly #accesses: Accesses;
-  readonly #cached: CachedPages[];
+  /** by mount and inode: the pages that are cached, by the events */
+  readonly #cached: Map<number, PageSet>[];
+  /** what mincore(2) showed at the end, and how many of it have been held against the events */
+  #looks: { readonly mount: number; readonly look: Look }[] = [];
+  #looked = 0;
   /** records that were read, by CPU and instance, each queue in order */
   readonly #queues: KernelRecord[][] = [];
   readonly #containers = new Map<string, number>();
@@ -108,6 +112,7 @@ class Recording {
   #lastNs = 0;
   #child: ChildProcess | null = null;
   #exit: RecordReport['exit'] = null;
+  readonly #report: RecordReport;
 
   constructor(options: RecordOptions, tracefs: string, calls: SystemCalls, mounts: readonly WatchedMount[]) {
     this.#options = options;
@@ -116,6 +121,16 @@ class Recording {
     this.#byDevice = new Map(mounts.map(({ device }, i) => [device, i]));
     this.#tasks = new Tasks(options.containers);
     this.#cached = mounts.map(() => new Map());
+    this.#report = {
+      events: 0,
+      lost: 0,
+      cachedPages: 0,
+      filesEqual: 0,
+      filesDifferent: 0,
+      pagesDifferent: 0,
+      touches: { exact: 0, agreed: 0, unknown: 0 },
+      exit: null,
+    };
     this.#accesses = new Accesses((mount, ino) => this.#cached[mount]!.get(ino));
     const remove = (): void => this.#remove();
     process.on('exit', remove);
@@ -151,25 +166,31 @@ class Recording {
       this.#writer = await ArrowTraceWriter.create(this.#options.output, true);
       this.#writer.facts(this.#facts());
       for (const { facts } of this.#mounts) this.#writer.mount(facts);
-      for (const [i, mount] of this.#mounts.entries()) this.#cached[i] = cachedPages(mount, this.#calls);
-      this.#pageSets(OP['cached-before'], this.#cached);
+      for (const [i, mount] of this.#mounts.entries())
+        for (const { ino, pages } of cachedPages(mount, this.#calls))
+          if (pages.size > 0) this.#cached[i]!.set(ino, pages);
+      this.#cachedBefore();
       this.#startNs = now();
       await this.#launch();
       for (const instance of this.#instances) instance.start();
       this.#release();
       await this.#until(signal.came);
-      const truth = this.#mounts.map((mount) => cachedPages(mount, this.#calls));
+      this.#looks = this.#mounts.flatMap((mount, i) =>
+        [...cachedPages(mount, this.#calls)].map((look) => ({ mount: i, look })),
+      );
       const endNs = now();
       for (const instance of this.#instances) instance.stop();
       this.#drain();
       this.#merge(endNs);
+      this.#compareUntil(endNs);
       this.#write(endNs);
-      const report = this.#report(truth);
-      this.#event.timeNs = Math.max(this.#lastNs, endNs - this.#startNs);
-      this.#pageSets(OP['cached-after'], truth);
-      const { exit, ...facts } = report;
+      this.#report.events = this.#events;
+      this.#report.lost = this.#lost();
+      this.#report.touches = this.#accesses.touches;
+      this.#report.exit = this.#exit;
+      const { exit, ...facts } = this.#report;
       await this.#writer.end({ ...facts, late: this.#late });
-      return report;
+      return this.#report;
     } catch (error) {
       this.#child?.kill('SIGKILL');
       await this.#writer?.abort();
@@ -294,6 +315,7 @@ class Recording {
         }
       }
       if (first < 0) break;
+      this.#compareUntil(time);
       this.#take(this.#queues[first]![heads[first]!++]!);
     }
     for (const [i, queue] of this.#queues.entries()) queue.splice(0, heads[i]!);
@@ -391,14 +413,11 @@ class Recording {
     }
   }
 
-  #pageSets(op: number, sets: readonly CachedPages[]): void {
+  #cachedBefore(): void {
     const e = this.#event;
-    e.op = op;
+    e.op = OP['cached-before'];
     e.container = this.#container(UNKNOWN);
-    e.pageHigh = 0;
-    e.touch = -1;
-    e.task = 0;
-    for (const [mount, files] of sets.entries()) {
+    for (const [mount, files] of this.#cached.entries()) {
       for (const [ino, pages] of files) {
         e.file = this.#file(mount, ino);
         for (const [first, count] of pages.runs()) {
@@ -407,6 +426,35 @@ class Recording {
           this.#writer!.event(e);
         }
       }
+    }
+  }
+
+  /** Holds what mincore(2) showed, up to a time, against what the events up to then say, and puts it between them. */
+  #compareUntil(timeNs: number): void {
+    for (; this.#looked < this.#looks.length && this.#looks[this.#looked]!.look.timeNs <= timeNs; this.#looked++) {
+      const { mount, look } = this.#looks[this.#looked]!;
+      const counted = this.#cached[mount]!.get(look.ino);
+      // Of a file that never had a page there is nothing to say; one that has lost all of them has a run of none.
+      if (counted === undefined && look.pages.size === 0) continue;
+      const difference = look.pages.difference(counted ?? new PageSet());
+      this.#report.cachedPages += look.pages.size;
+      this.#report.pagesDifferent += difference;
+      if (difference === 0) this.#report.filesEqual++;
+      else this.#report.filesDifferent++;
+      const runs = look.pages.size === 0 ? [[0, 0] as const] : look.pages.runs();
+      for (const [page, pages] of runs)
+        this.#accesses.effect({
+          timeNs: look.timeNs,
+          op: OP['cached-after'],
+          container: UNKNOWN,
+          mount,
+          ino: look.ino,
+          page,
+          pages,
+          touch: -1,
+          task: 0,
+          address: -1,
+        });
     }
   }
 
@@ -427,34 +475,6 @@ class Recording {
       this.#files.set(key, number);
     }
     return number;
-  }
-
-  /** How the events compare with what mincore(2) shows. */
-  #report(truth: readonly CachedPages[]): RecordReport {
-    const none = new PageSet();
-    const report: RecordReport = {
-      events: this.#events,
-      lost: this.#lost(),
-      cachedPages: 0,
-      filesEqual: 0,
-      filesDifferent: 0,
-      pagesDifferent: 0,
-      touches: this.#accesses.touches,
-      exit: this.#exit,
-    };
-    for (const [mount, shown] of truth.entries()) {
-      const { files } = this.#mounts[mount]!;
-      const counted = this.#cached[mount]!;
-      for (const ino of new Set([...shown.keys(), ...counted.keys()])) {
-        if (files.get(ino)?.type !== 'file') continue;
-        const difference = (shown.get(ino) ?? none).difference(counted.get(ino) ?? none);
-        report.cachedPages += shown.get(ino)?.size ?? 0;
-        report.pagesDifferent += difference;
-        if (difference === 0) report.filesEqual++;
-        else report.filesDifferent++;
-      }
-    }
-    return report;
   }
 
   #lost(): number {

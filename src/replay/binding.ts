@@ -1,3 +1,4 @@
+import { existsSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import { DataError, UsageError } from '../error.ts';
 import type { IndexCache } from './image-index/cache.ts';
@@ -175,11 +176,13 @@ class BoundTrace implements TraceBinding {
   }
 
   async #bind(): Promise<void> {
-    for (const [mount, { index, imageSha256, line }] of this.#trace.header.mounts) {
+    for (const [mount, { beside, imageSha256, line }] of this.#trace.header.mounts) {
       let image = this.#given(mount);
       if (!image) {
-        if (index === null) continue;
-        image = await this.#shelf.open(join(dirname(this.path), index));
+        const files = beside.map((name) => join(dirname(this.path), name));
+        const file = files.find((file) => existsSync(file)) ?? (files.length === 1 ? files[0] : undefined);
+        if (file === undefined) continue;
+        image = await this.#shelf.open(file);
       }
       const actual = image.header.image.sha256;
       if (imageSha256 !== null && actual !== imageSha256)

@@ -100,6 +100,7 @@ async function rowsOf(trace: string): Promise<{ rows: Row[]; reader: ArrowTraceR
 function pageSets(rows: readonly Row[], files: ReadonlySet<string>): { events: Pages; truth: Pages } {
   const events: Pages = new Map();
   const truth: Pages = new Map();
+  const looked = new Set<string>();
   const of = (sets: Pages, path: string): PageSet => {
     let set = sets.get(path);
     if (set === undefined) {
@@ -109,10 +110,14 @@ function pageSets(rows: readonly Row[], files: ReadonlySet<string>): { events: P
     return set;
   };
   for (const { op, path, page, pages } of rows) {
-    if (!files.has(path)) continue;
+    if (!files.has(path) || (looked.has(path) && op !== 'cached-after')) continue;
     if (op === 'fill' || op === 'cached-before') of(events, path).add(page, pages);
     else if (op === 'drop') of(events, path).delete(page, pages);
-    else if (op === 'cached-after') of(truth, path).add(page, pages);
+    else if (op === 'cached-after') {
+      // The look was at this file now: what the events say of it later is another matter.
+      of(truth, path).add(page, pages);
+      looked.add(path);
+    }
   }
   return { events, truth };
 }

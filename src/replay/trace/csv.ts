@@ -162,7 +162,7 @@ export class CsvTrace implements RowTrace {
     if (index !== null && (index.includes('/') || index.includes('\\') || index.startsWith('.')))
       throw this.#error(line, `index '${clip(index)}' is not the name of a file beside the trace`);
     if (this.#header.mounts.has(id)) throw this.#error(line, `names mount '${clip(id)}' twice`);
-    this.#header.mounts.set(id, { index, imageSha256, line });
+    this.#header.mounts.set(id, { beside: index === null ? [] : [index], imageSha256, line });
   }
 
   #integer(text: string, column: string, line: number): number {

@@ -45,6 +45,6 @@ export interface TraceRow {
 
 /** What a trace says of itself ahead of its rows. */
 export interface TraceHeader {
-  /** images by mount id: file name beside the trace, and the hash of the image that ran */
-  mounts: Map<string, { index: string | null; imageSha256: string | null; line: number }>;
+  /** images by mount id: names of files beside the trace that may be its index or the image itself, and the hash of the image that ran */
+  mounts: Map<string, { beside: readonly string[]; imageSha256: string | null; line: number }>;
 }

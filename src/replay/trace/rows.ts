@@ -63,6 +63,11 @@ function beginsArrow(head: Buffer): boolean {
   return head.length >= 4 && head.readUInt32LE(0) === 0xffffffff;
 }
 
+/** Where the index of an image goes by default. */
+function indexName(image: string): string {
+  return `${image.replace(/\.(erofs|img)$/, '')}.fidx`;
+}
+
 class ArrowRows implements RowTrace {
   readonly path: string;
   readonly unit = 'row';
@@ -83,10 +88,11 @@ class ArrowRows implements RowTrace {
     let known = 0;
     for await (const b of this.#reader.batches()) {
       for (; known < mounts.length; known++) {
-        const { name, index, imageSha256, ids } = mounts[known]!;
+        const { name, index, image, imageSha256, ids } = mounts[known]!;
         if (ids === 'object' || ids === 'block')
           throw new UsageError(`${this.path} is of ${ids}s, not of files: no image can be bound to it`);
-        this.header.mounts.set(name, { index: index ?? null, imageSha256: imageSha256 ?? null, line: known });
+        const beside = index !== undefined ? [index] : image !== undefined ? [indexName(image), image] : [];
+        this.header.mounts.set(name, { beside, imageSha256: imageSha256 ?? null, line: known });
       }
       const rows: TraceRow[] = [];
       for (let i = 0; i < b.rows; i++) {
