@@ -1,5 +1,5 @@
 /** `foliolab record`: page-cache accesses and fills of real containers, as root. */
-import { Command } from 'commander';
+import { Command, Option } from 'commander';
 import { UsageError } from '../error.ts';
 import type { MountRequest } from '../recorder/mounts.ts';
 import { type RecordReport, record } from '../recorder/recorder.ts';
@@ -15,6 +15,7 @@ interface RecordCommandOptions {
   hold: string;
   buffer: string;
   tracefs?: string;
+  backend: 'binary' | 'text';
   removeStale?: boolean;
   allowLoss?: boolean;
   json?: boolean;
@@ -65,6 +66,7 @@ async function recordFiles(command: string[], options: RecordCommandOptions): Pr
     bufferKb: Math.ceil(buffer / 1024),
     tracefs: options.tracefs,
     removeStale: options.removeStale === true,
+    backend: options.backend,
     ...(terminal && { progress: (line: string) => process.stderr.write(`\r\u001b[K${line}`) }),
     warn: (line) => process.stderr.write(`foliolab: ${line}\n`),
   });
@@ -119,6 +121,14 @@ export function recordCommand(): Command {
     .option('--hold <time>', 'how long to wait at the end for readahead in flight', '1s')
     .option('--buffer <size>', 'ring buffer of each CPU', '16MiB')
     .option('--tracefs <dir>', 'where tracefs is mounted (default: /sys/kernel/tracing)')
+    .addOption(
+      new Option(
+        '--backend <how>',
+        'text: events as text, for a kernel whose ring buffer is laid out otherwise; slower, microseconds',
+      )
+        .choices(['binary', 'text'])
+        .default('binary'),
+    )
     .option('--remove-stale', 'remove what a killed recorder left in tracefs')
     .option('--allow-loss', 'exit with 0 even if events were lost')
     .option('--json', 'print the summary as JSON')

@@ -14,7 +14,8 @@ import { PageSet } from './page-set.ts';
 import { readSubBuffer } from './ring-buffer.ts';
 import { type SystemCalls, systemCalls } from './system-calls.ts';
 import { type ContainerRequest, Tasks, UNKNOWN } from './tasks.ts';
-import { findTracefs, removeInstance, staleInstances, TraceInstance } from './tracefs.ts';
+import { parseLine } from './text-events.ts';
+import { type Backend, findTracefs, removeInstance, staleInstances, TraceInstance } from './tracefs.ts';
 
 export interface RecordOptions {
   readonly output: string;
@@ -32,6 +33,7 @@ export interface RecordOptions {
   readonly bufferKb: number;
   readonly tracefs?: string | undefined;
   readonly removeStale: boolean;
+  readonly backend: Backend;
   /** a line on how it goes, now and then */
   readonly progress?: (line: string) => void;
   readonly warn: (line: string) => void;
@@ -101,6 +103,8 @@ class Recording {
   #looked = 0;
   /** records that were read, by CPU and instance, each queue in order */
   readonly #queues: KernelRecord[][] = [];
+  /** text: the line that each pipe is within */
+  readonly #lines: string[] = [];
   readonly #containers = new Map<string, number>();
   readonly #files = new Map<string, number>();
   readonly #event = blankEvent();
@@ -148,7 +152,7 @@ class Recording {
   }
 
   #instance(tracefs: string, purpose: string, bufferKb: number, events: readonly KernelEvent[]): TraceInstance {
-    const instance = new TraceInstance(tracefs, purpose, bufferKb);
+    const instance = new TraceInstance(tracefs, purpose, bufferKb, this.#options.backend);
     this.#instances.push(instance);
     const missing = events.filter((name) => !instance.has(name));
     if (missing.length > 0)
@@ -156,7 +160,10 @@ class Recording {
         `Linux ${release()} has no tracepoint ${missing.map((name) => name.replace('/', ':')).join(', ')}: record on 6.14 or later`,
       );
     this.#decoders.push(new Decoder(new Map(events.map((name) => [name, instance.format(name)]))));
-    for (const _ of instance.cpus) this.#queues.push([]);
+    for (let n = 0; n < instance.pipes; n++) {
+      this.#queues.push([]);
+      this.#lines.push('');
+    }
     return instance;
   }
 
@@ -211,7 +218,7 @@ class Recording {
       cpus: this.#instances[0]!.cpus.length,
       transparentHugePages: readOr('/sys/kernel/mm/transparent_hugepage/enabled', ''),
       command: this.#options.command,
-      backend: 'tracefs, binary',
+      backend: this.#options.backend,
     };
   }
 
@@ -286,18 +293,34 @@ class Recording {
     let queue = 0;
     for (const [i, instance] of this.#instances.entries()) {
       const decoder = this.#decoders[i]!;
-      for (const n of instance.cpus.keys()) {
-        const records = this.#queues[queue++]!;
+      for (let n = 0; n < instance.pipes; n++) {
+        const records = this.#queues[queue]!;
         for (;;) {
           const page = instance.read(n);
           if (page === null) break;
+          if (instance.layout === null) {
+            this.#readText(queue, page);
+            continue;
+          }
           const lost = readSubBuffer(page, instance.layout, (view, at, length, timeNs) => {
             const record = decoder.decode(view, at, length, timeNs);
             if (record !== null) records.push(record);
           });
           if (lost !== 0) this.#missed += Math.max(lost, 1);
         }
+        queue++;
       }
+    }
+  }
+
+  #readText(queue: number, text: Uint8Array): void {
+    const lines = (this.#lines[queue]! + Buffer.from(text).toString('latin1')).split('\n');
+    this.#lines[queue] = lines.pop()!;
+    for (const line of lines) {
+      const event = parseLine(line);
+      if (event === null) throw new Error(`the kernel says what isn't understood: ${JSON.stringify(line)}`);
+      if ('lost' in event) this.#missed += event.lost;
+      else this.#queues[queue]!.push(event);
     }
   }
 

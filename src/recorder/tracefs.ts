@@ -53,18 +53,22 @@ export interface RingBufferStats {
   dropped: number;
 }
 
+/** How events come out of the kernel: as it has them in its ring buffer, or as text, should a kernel's buffer be laid out unlike those known. */
+export type Backend = 'binary' | 'text';
+
 /** A trace instance of our own, with its buffers and events: other users of tracing see nothing of it. */
 export class TraceInstance {
   readonly name: string;
   readonly cpus: readonly number[];
-  readonly layout: SubBufferLayout;
+  /** null: text */
+  readonly layout: SubBufferLayout | null;
   readonly #path: string;
   readonly #pipes: number[] = [];
   readonly #page: Uint8Array;
   #removed = false;
 
   /** @param bufferKb of each CPU */
-  constructor(tracefs: string, purpose: string, bufferKb: number) {
+  constructor(tracefs: string, purpose: string, bufferKb: number, backend: Backend) {
     this.name = `${PREFIX}${process.pid}-${purpose}`;
     this.#path = join(tracefs, 'instances', this.name);
     mkdirSync(this.#path);
@@ -72,7 +76,7 @@ export class TraceInstance {
       this.#set('tracing_on', '0');
       this.#set('trace_clock', 'mono');
       this.#set('buffer_size_kb', String(bufferKb));
-      this.layout = readHeaderPage(this.#get('events/header_page'));
+      this.layout = backend === 'text' ? null : readHeaderPage(this.#get('events/header_page'));
       const subBufferKb = existsSync(join(this.#path, 'buffer_subbuf_size_kb'))
         ? Number(this.#get('buffer_subbuf_size_kb'))
         : 4;
@@ -80,10 +84,13 @@ export class TraceInstance {
       this.cpus = readdirSync(join(this.#path, 'per_cpu'))
         .map((cpu) => Number(cpu.slice('cpu'.length)))
         .sort((a, b) => a - b);
-      for (const cpu of this.cpus)
-        this.#pipes.push(
-          openSync(join(this.#path, `per_cpu/cpu${cpu}/trace_pipe_raw`), constants.O_RDONLY | constants.O_NONBLOCK),
-        );
+      if (backend === 'text')
+        this.#pipes.push(openSync(join(this.#path, 'trace_pipe'), constants.O_RDONLY | constants.O_NONBLOCK));
+      else
+        for (const cpu of this.cpus)
+          this.#pipes.push(
+            openSync(join(this.#path, `per_cpu/cpu${cpu}/trace_pipe_raw`), constants.O_RDONLY | constants.O_NONBLOCK),
+          );
     } catch (error) {
       this.remove();
       throw error;
@@ -118,9 +125,14 @@ export class TraceInstance {
     this.#set('tracing_on', '0');
   }
 
+  /** How many pipes there are to read: one a CPU, or a single one of text. */
+  get pipes(): number {
+    return this.#pipes.length;
+  }
+
   /**
-   * One sub-buffer of a CPU.
-   * @param n position in {@link cpus}
+   * One sub-buffer of a CPU, or a piece of text.
+   * @param n which of the {@link pipes}
    * @returns null when there is nothing to read; else good until the next call
    */
   read(n: number): Uint8Array | null {

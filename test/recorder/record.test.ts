@@ -157,6 +157,11 @@ P
     expect(own.some(({ op, path }) => (op === 'fault' || op === 'fault-around') && path === '/sub/other')).toBe(true);
   });
 
+  test('as text too', async () => {
+    const rows = await holds(record('cat "$M"/sub/f* > /dev/null', '--backend text'));
+    expect(rows.filter(({ op, container }) => op === 'read' && container === 'c').length).toBeGreaterThan(29);
+  });
+
   test('what a program asks for is what is recorded: reads page for page, faults and windows by the page', async () => {
     const next = random(17);
     const reads = Array.from({ length: 200 }, () => next(2048));
