@@ -7,6 +7,7 @@ const MAX_LINE = 64 * 1024;
 export async function* lines(
   input: TraceInput,
   bad: BadRecords,
+  maxLine = MAX_LINE,
 ): AsyncGenerator<{ texts: readonly string[]; first: number }> {
   const decoder = new StringDecoder('utf8');
   let rest = '';
@@ -22,8 +23,8 @@ export async function* lines(
       tooLong = false;
       yield { texts: texts.map((text) => (text.endsWith('\r') ? text.slice(0, -1) : text)), first };
     }
-    if (rest.length > MAX_LINE) {
-      if (!tooLong) bad.record(`line ${line}`, `is longer than ${MAX_LINE} characters`);
+    if (rest.length > maxLine) {
+      if (!tooLong) bad.record(`line ${line}`, `is longer than ${maxLine} characters`);
       tooLong = true;
       rest = '';
     }

@@ -1,0 +1,48 @@
+import fc from 'fast-check';
+import { describe, expect, test } from 'vitest';
+import { IdInterner } from '../../../src/replay/trace/intern.ts';
+import { random } from '../../erofs/random.ts';
+
+/** The same by a Map of texts. */
+function naive(ids: readonly (readonly [number, number])[]): number[] {
+  const known = new Map<string, number>();
+  return ids.map(([low, high]) => {
+    const key = `${high}:${low}`;
+    if (!known.has(key)) known.set(key, known.size);
+    return known.get(key)!;
+  });
+}
+
+function interned(ids: readonly (readonly [number, number])[], expected?: number): number[] {
+  const interner = new IdInterner(expected);
+  return ids.map(([low, high]) => interner.intern(low, high));
+}
+
+describe('64-bit ids to dense numbers', () => {
+  test('numbers what a Map numbers', () => {
+    const half = fc.oneof(fc.nat(3), fc.integer({ min: 0, max: 2 ** 32 - 1 }), fc.constant(2 ** 32 - 1));
+    fc.assert(
+      fc.property(fc.array(fc.tuple(half, half), { maxLength: 2000 }), (ids) => {
+        expect(interned(ids)).toEqual(naive(ids));
+      }),
+    );
+  });
+
+  test('numbers 300 000 ids alike after growing nine times, whatever their pattern', () => {
+    const next = random(5);
+    for (const id of [
+      (i: number) => [i, 0] as const,
+      (i: number) => [(i * 4096) % 2 ** 32, i >>> 20] as const,
+      (i: number) => [0, i] as const,
+      () => [next(2 ** 17), next(3)] as const,
+    ]) {
+      const ids = Array.from({ length: 300_000 }, (_, i) => id(i));
+      expect(interned(ids)).toEqual(naive(ids));
+    }
+  });
+
+  test('an expected number of ids makes no difference', () => {
+    const ids = Array.from({ length: 5000 }, (_, i) => [(i * i) % 3001, 0] as const);
+    expect(interned(ids, 5000)).toEqual(interned(ids));
+  });
+});
