@@ -98,8 +98,8 @@ describe('the CSV trace', () => {
     const trace = await CsvTrace.open(path);
     for await (const _ of trace.batches());
     expect([...trace.header.mounts]).toEqual([
-      ['a', { index: 'a.fidx', imageSha256: 'ab'.repeat(32), line: 1 }],
-      ['b', { index: null, imageSha256: null, line: 2 }],
+      ['a', { beside: ['a.fidx'], imageSha256: 'ab'.repeat(32), line: 1 }],
+      ['b', { beside: [], imageSha256: null, line: 2 }],
     ]);
   });
 
