@@ -5,7 +5,7 @@ import { ArrowTraceWriter } from './arrow/writer.ts';
 import { BadRecords, type ReadOptions, type TraceFormat } from './formats/format.ts';
 import { TRACE_FORMATS } from './formats/index.ts';
 import { pump } from './pump.ts';
-import type { TraceSink } from './trace.ts';
+import type { TraceFacts, TraceSink } from './trace.ts';
 
 /** Our own format, beside those of others. */
 export const ARROW = 'arrow';
@@ -83,13 +83,13 @@ export async function convert(path: string, options: ConvertOptions): Promise<Co
   const bad = new BadRecords(path, options.skipBad);
   const sink: TraceSink = to === null ? await ArrowTraceWriter.create(options.output) : await to.write!(options.output);
   try {
-    let end: object | null | undefined;
+    let end: TraceFacts | null | undefined;
     if (from === null) {
       end = await pump(await ArrowTraceReader.open(path), sink);
     } else {
       const { stream } = await openInput(path);
       const read: ReadOptions = { bad, ...(options.columns && { columns: options.columns }) };
-      end = (await from.read!({ path, stream }, sink, read)) ?? undefined;
+      end = (await from.read!({ path, stream }, sink, read)) as TraceFacts | null | undefined;
     }
     await sink.end({ ...end, ...(bad.count > 0 && { skippedRecords: bad.count }) });
     return { from, to, skipped: bad.count, firstSkipped: bad.first, whole: end !== null };

@@ -1,3 +1,5 @@
+import { TRACE_OP_NAMES, type TraceOp } from './trace.ts';
+
 /** Demand operations: what a program asked for. Fill operations: what the kernel did to the page cache. */
 export const OPS = {
   /** buffered read, clipped to the end of file */
@@ -23,6 +25,30 @@ export const OPS = {
 } as const;
 
 export type Op = keyof typeof OPS;
+
+/** What an operation is to a replay. What was cached when the recording began was put in before. */
+const OPS_OF: Readonly<Record<TraceOp, Op | null>> = {
+  read: 'read',
+  fault: 'fault',
+  'fault-around': 'map',
+  write: 'read',
+  fill: 'add',
+  drop: 'del',
+  'cached-before': 'add',
+  'cached-after': null,
+  'read-rest': 'read+',
+  'read-nothing': 'read0',
+  'map-after-fault': 'mapr',
+  'map-before-fault': 'mapf',
+  'readahead-sync': 'ra_s',
+  'readahead-async': 'ra_a',
+  'readahead-window': 'ra_o',
+  'readahead-unbounded': 'ra_u',
+  'erofs-readahead': 'ero',
+  'erofs-read-folio': 'erf',
+};
+/** By number; null: it is no row. */
+export const ROW_OPS: readonly (Op | null)[] = TRACE_OP_NAMES.map((name) => OPS_OF[name]);
 
 /** One row of a trace: a run of pages of one file. */
 export interface TraceRow {

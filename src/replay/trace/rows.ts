@@ -2,8 +2,8 @@ import { UsageError } from '../../error.ts';
 import { openInput, readHead } from '../io/input.ts';
 import { ArrowTraceReader } from './arrow/reader.ts';
 import { CsvTrace } from './csv.ts';
-import type { Op, TraceHeader, TraceRow } from './row.ts';
-import { type FileFacts, TRACE_OP_NAMES, type TraceOp } from './trace.ts';
+import { ROW_OPS, type TraceHeader, type TraceRow } from './row.ts';
+import type { FileFacts } from './trace.ts';
 
 /** A trace that can be replayed: rows of files of mounts. */
 export interface RowTrace {
@@ -16,29 +16,6 @@ export interface RowTrace {
   /** SHA-256 of the file, once every row has been read. */
   sha256(): string;
 }
-
-/** What an operation is to a replay. What was cached when the recording began was put in before. */
-const OPS_OF: Readonly<Record<TraceOp, Op | null>> = {
-  read: 'read',
-  fault: 'fault',
-  'fault-around': 'map',
-  write: 'read',
-  fill: 'add',
-  drop: 'del',
-  'cached-before': 'add',
-  'cached-after': null,
-  'read-rest': 'read+',
-  'read-nothing': 'read0',
-  'map-after-fault': 'mapr',
-  'map-before-fault': 'mapf',
-  'readahead-sync': 'ra_s',
-  'readahead-async': 'ra_a',
-  'readahead-window': 'ra_o',
-  'readahead-unbounded': 'ra_u',
-  'erofs-readahead': 'ero',
-  'erofs-read-folio': 'erf',
-};
-const ROW_OPS = TRACE_OP_NAMES.map((name) => OPS_OF[name]);
 
 /** Opens a trace in either of our own formats; its first bytes tell which it is. */
 export async function openTraceRows(path: string): Promise<RowTrace> {

@@ -1,7 +1,7 @@
 import { closeSync, fsyncSync, mkdirSync, openSync, renameSync, rmSync, writeSync } from 'node:fs';
 import { dirname } from 'node:path';
-import * as zstd from '@bokuweb/zstd-wasm';
 import { DataError, located } from '../../../error.ts';
+import { zstdCompress, zstdReady } from '../../io/zstd-encode.ts';
 import {
   type FileFacts,
   type MountFacts,
@@ -15,8 +15,6 @@ import { BATCH_ROWS, BATCH_TEXT_BYTES, COLUMNS, DEFINITIONS, type Definition } f
 import { bodyMessage, END_OF_STREAM, schemaMessage } from './message.ts';
 
 const LEVEL = 3;
-/** once: a second init() takes the memory away from under the first */
-let ready: Promise<void> | null = null;
 const MAX_TASK = 2 ** 31;
 
 /**
@@ -74,8 +72,7 @@ export class ArrowTraceWriter implements TraceSink {
    * @throws DataError when the file can't be written
    */
   static async create(path: string, keep = false): Promise<ArrowTraceWriter> {
-    ready ??= zstd.init();
-    await ready;
+    await zstdReady();
     return new ArrowTraceWriter(path, keep);
   }
 
@@ -231,7 +228,7 @@ export class ArrowTraceWriter implements TraceSink {
         layout.push([at, 0]);
         continue;
       }
-      const packed = zstd.compress(buffer, LEVEL);
+      const packed = zstdCompress(buffer, LEVEL);
       const smaller = packed.length < buffer.length;
       const stored = smaller ? packed : buffer;
       const head = Buffer.alloc(8);

@@ -1,5 +1,5 @@
 import { DataError } from '../../../error.ts';
-import type { FileFacts, MountFacts, TraceSink } from '../trace.ts';
+import type { FileFacts, MountFacts, TraceFacts, TraceSink } from '../trace.ts';
 
 /** A file format of traces. One file each in this folder, and a line in index.ts. */
 export interface TraceFormat {
@@ -11,8 +11,12 @@ export interface TraceFormat {
   readonly lacks: string;
   /** Whether a file that begins so is in this format. Left out: only `--format` says so. */
   detect?(head: Buffer): boolean;
-  /** Pushes a trace into a sink, all but its end. */
-  read?(input: TraceInput, sink: TraceSink, options: ReadOptions): Promise<void>;
+  /**
+   * Pushes a trace into a sink, all but its end.
+   * @returns what the trace's end says; null if it has none though its format does; nothing where the format has no end
+   */
+  // biome-ignore lint/suspicious/noConfusingVoidType: most formats have no end
+  read?(input: TraceInput, sink: TraceSink, options: ReadOptions): Promise<TraceFacts | null | undefined | void>;
   /** @param path a file that appears there when it is whole */
   write?(path: string): Promise<TraceSink>;
 }
@@ -64,6 +68,8 @@ export class Tables {
   readonly #mounts = new Map<string, number>();
   readonly #inodes: Map<number, number>[] = [];
   readonly #paths: Map<string, number>[] = [];
+  /** of each mount, the file that has neither inode number nor path */
+  readonly #only: number[] = [];
 
   constructor(sink: TraceSink) {
     this.#sink = sink;
@@ -72,8 +78,9 @@ export class Tables {
   container(name: string): number {
     let number = this.#containers.get(name);
     if (number === undefined) {
-      number = this.#sink.container(name);
-      this.#containers.set(name, number);
+      const copy = ownText(name);
+      number = this.#sink.container(copy);
+      this.#containers.set(copy, number);
     }
     return number;
   }
@@ -82,8 +89,9 @@ export class Tables {
   mount(name: string, facts: Omit<MountFacts, 'name'> = {}): number {
     let number = this.#mounts.get(name);
     if (number === undefined) {
-      number = this.#sink.mount({ name, ...facts });
-      this.#mounts.set(name, number);
+      const copy = ownText(name);
+      number = this.#sink.mount({ name: copy, ...facts });
+      this.#mounts.set(copy, number);
       this.#inodes[number] = new Map();
       this.#paths[number] = new Map();
     }
@@ -106,9 +114,29 @@ export class Tables {
     const known = this.#paths[mount]!;
     let number = known.get(path);
     if (number === undefined) {
-      number = this.#sink.file({ mount, path, ...facts });
-      known.set(path, number);
+      const copy = ownText(path);
+      number = this.#sink.file({ mount, path: copy, ...facts });
+      known.set(copy, number);
     }
     return number;
   }
+
+  /** A file by its inode number if it has one, else by its path, else the mount's only one. */
+  named(mount: number, facts: Omit<FileFacts, 'mount'>): number {
+    const { ino, path } = facts;
+    if (ino !== undefined) return this.inode(mount, ino, facts);
+    if (path !== undefined) return this.path(mount, path, facts);
+    let number = this.#only[mount];
+    if (number === undefined) {
+      number = this.#sink.file({ mount, ...facts });
+      this.#only[mount] = number;
+    }
+    return number;
+  }
+}
+
+/** A text as it is, in memory of its own: a part of a chunk would keep the whole chunk. */
+export function ownText(text: string): string {
+  const copy = Buffer.from(text).toString();
+  return copy === text ? copy : text;
 }

@@ -1,8 +1,8 @@
 import { blankEvent, OP, type TraceSink } from '../trace.ts';
 import type { ReadOptions, TraceFormat, TraceInput } from './format.ts';
 import { clip, lines } from './lines.ts';
+import { type Id, readId } from './number64.ts';
 
-const MAX_ID = 2n ** 64n - 1n;
 /** a Map holds 2^24 entries and no more */
 const MAP_ENTRIES = 2 ** 23;
 
@@ -52,35 +52,8 @@ async function readIds(input: TraceInput, sink: TraceSink, { bad }: ReadOptions)
   if (!begun) begin(null);
 }
 
-interface Id {
-  low: number;
-  high: number;
-}
-
-/** @returns whether the text is a number below 2^64 */
-function readId(text: string, id: Id): boolean {
-  const length = text.length;
-  if (length > 20) return false;
-  let value = 0;
-  for (let i = 0; i < length; i++) {
-    const digit = text.charCodeAt(i) - 48;
-    if (digit < 0 || digit > 9) return false;
-    value = value * 10 + digit;
-  }
-  if (length > 15) {
-    const whole = BigInt(text);
-    if (whole > MAX_ID) return false;
-    id.high = Number(whole >> 32n);
-    id.low = Number(whole & 0xffffffffn);
-    return true;
-  }
-  id.high = Math.floor(value / 2 ** 32);
-  id.low = value >>> 0;
-  return length > 0;
-}
-
 /** Numbers texts from 0 in the order of their first appearance. */
-class TextInterner {
+export class TextInterner {
   readonly #maps: Map<string, number>[] = [new Map()];
   #size = 0;
 
