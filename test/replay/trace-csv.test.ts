@@ -127,7 +127,7 @@ describe('the CSV trace', () => {
       "line 1: index '../../etc/passwd' is not the name of a file beside the trace",
     ],
     [`# mount a image-sha256=12\n${HEADER}\n`, 'line 1: image-sha256 is not 64 hex digits'],
-    ['x'.repeat(1_400_000), 'line 1: is longer than 1048576 characters'],
+    ['x'.repeat(1_400_000), 'line 1: is longer than 1048576 bytes'],
   ])('refuses a bad trace with the place at fault: %#', async (text, message) => {
     const path = temporaryFile('bad.csv', text);
     const error = await rowsOf(path).catch((e: unknown) => e);

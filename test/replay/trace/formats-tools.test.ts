@@ -244,7 +244,9 @@ describe('any CSV', () => {
     for (const text of [body, `us,who,file,what,where,how much\r\n${body}`]) {
       const trace = await read(genericCsv, text, { columns: MAPPED, size: 11 });
       expect(trace.facted.startNs).toBe(10_000);
-      expect(trace.facted.header).toBe(text === body ? undefined : 'us,who,file,what,where,how much');
+      expect(trace.facted.header).toEqual(
+        text === body ? undefined : ['us', 'who', 'file', 'what', 'where', 'how much'],
+      );
       expect(trace.containers).toEqual(['c1', 'c2', '?']);
       expect(filesOf(trace)).toEqual(['?:/a', '?:/b "x",\ny']);
       expect(trace.events).toEqual([

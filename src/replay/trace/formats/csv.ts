@@ -10,10 +10,10 @@ import {
   type TraceOp,
   type TraceSink,
 } from '../trace.ts';
-import { cutRecord, quoted } from './csv-records.ts';
-import { Fields } from './fields.ts';
+import { byteLines, Cells, Names } from './cells.ts';
+import { quoted, takeQuoted } from './csv-records.ts';
 import { type BadRecords, Tables, type TraceFormat, type TraceInput } from './format.ts';
-import { clip, lines } from './lines.ts';
+import { clip } from './lines.ts';
 import { type Id, readId } from './number64.ts';
 import { Output } from './output.ts';
 
@@ -24,6 +24,7 @@ const MAX_LINE = 1 << 20;
 const MAX_U32 = 2 ** 32 - 1;
 const MAX_ID = 2n ** 64n - 1n;
 const COMMENT = '#'.charCodeAt(0);
+const COMMA = ','.charCodeAt(0);
 const ID: Id = { low: 0, high: 0 };
 
 /** Operations as this format has called them from its beginning; any other is called what it is called elsewhere. */
@@ -86,18 +87,22 @@ export class CsvReader {
   readonly #sink: TraceSink;
   readonly #bad: BadRecords;
   readonly #tables: Tables;
-  readonly #fields = new Fields();
+  readonly #fields = new Cells();
   readonly #event: TraceEvent = blankEvent();
   #columns: Columns | null = null;
   #events = 0;
   #sourced = false;
   #lastTimeNs = 0;
-  #containerName: string | null = null;
-  #mountName: string | null = null;
-  #mount = 0;
-  /** by number in the trace: what `mount-is` and `file-is` said */
-  readonly #mounts: { name: string; number: number }[] = [];
-  readonly #files: { mount: string; ino: string; number: number }[] = [];
+  readonly #opNames = new Names();
+  /** by number among the names: an operation, −1 where it is unknown */
+  readonly #ops: number[] = [];
+  readonly #containerNames = new Names();
+  readonly #containers: number[] = [];
+  readonly #mountNames = new Names();
+  readonly #mountNumbers: number[] = [];
+  /** by number in the trace: what `mount-is` and `file-is` said; a mount by its number among the names too, no inode number as −1 */
+  readonly #mounts: { name: number; number: number }[] = [];
+  readonly #files: { mount: number; ino: number; number: number }[] = [];
   readonly #named = new Set<string>();
   version = 1;
   /** of the line that is being read, from 1 */
@@ -114,39 +119,44 @@ export class CsvReader {
 
   /** Yields after each chunk. */
   async *read(input: TraceInput): AsyncGenerator<void> {
-    for await (const { texts, first } of lines(input, this.#bad, MAX_LINE)) {
-      for (let i = 0; i < texts.length; i++) {
-        let text = texts[i]!;
-        this.line = first + i;
-        if (this.line === 1 && text.startsWith('\ufeff')) text = text.slice(1);
-        if (text.charCodeAt(0) === COMMENT && (this.#columns === null || this.version > 1)) this.#comment(text);
-        else if (this.#columns === null) this.#header(text);
-        else this.#row(text, this.#columns);
+    const cells = this.#fields;
+    for await (const { bytes, first } of byteLines(input, this.#bad, MAX_LINE)) {
+      this.line = first - 1;
+      let at = first === 1 && bytes.indexOf('\ufeff') === 0 ? 3 : 0;
+      while (at < bytes.length) {
+        const comment = bytes[at] === COMMENT && (this.#columns === null || this.version > 1);
+        this.line++;
+        at = cells.cut(bytes, at, COMMA);
+        if (comment) this.#comment(cells.line());
+        else if (this.#columns === null) this.#header(cells.line());
+        else this.#row(this.#columns);
       }
       yield;
     }
     if (this.#columns === null) throw new DataError(this.#path, 'is not a trace: it holds no header line');
   }
 
-  #row(text: string, columns: Columns): void {
-    const wrong = this.#parse(text, columns);
+  #row(columns: Columns): void {
+    const wrong = this.#parse(columns);
     if (wrong === null) this.#sink.event(this.#event);
     else this.#bad.record(`line ${this.line}`, wrong);
   }
 
   /** Reads a row into the event. @returns what is wrong with it; null if nothing is */
-  #parse(text: string, columns: Columns): string | null {
+  #parse(columns: Columns): string | null {
     const fields = this.#fields;
     const event = this.#event;
     const strict = this.version > 1;
-    if (!strict) fields.cut(text, ',');
-    else {
-      const wrong = this.endFacts === null ? cutRecord(fields, text, ',') : 'comes behind the end of the trace';
+    if (strict) {
+      if (this.endFacts !== null) return 'comes behind the end of the trace';
+      const wrong = fields.hasQuotes ? takeQuoted(fields, fields.line(), ',') : null;
       if (wrong !== null) return wrong;
     }
     if (fields.count !== columns.count) return `has ${fields.count} fields where the header has ${columns.count}`;
-    const op = OP_NUMBERS.get(fields.text(columns.op));
-    if (op === undefined) return `op '${clip(fields.text(columns.op))}' is unknown`;
+    const name = fields.number(columns.op, this.#opNames);
+    if (name === this.#ops.length) this.#ops.push(OP_NUMBERS.get(fields.text(columns.op)) ?? -1);
+    const op = this.#ops[name]!;
+    if (op < 0) return `op '${clip(fields.text(columns.op))}' is unknown`;
     const timeNs = fields.whole(columns.time);
     if (timeNs < 0) return this.#notWhole('time_ns', columns.time);
     if (timeNs < this.#lastTimeNs) return `time_ns ${timeNs} is before that of the row above, ${this.#lastTimeNs}`;
@@ -177,16 +187,17 @@ export class CsvReader {
     if (bytes > MAX_U32) return `bytes ${bytes} is beyond 2^32`;
     const task = columns.task < 0 ? 0 : fields.whole(columns.task);
     if (task < 0 && strict) return this.#notWhole('task', columns.task);
-    const container = fields.text(columns.container);
-    if (container === '') return 'container is empty';
+    if (fields.isEmpty(columns.container)) return 'container is empty';
     const file = this.#file(columns);
     if (typeof file === 'string') return file;
-    if (container !== this.#containerName) {
-      this.#containerName = container;
+    const container = fields.number(columns.container, this.#containerNames);
+    if (container === this.#containers.length) {
+      const text = fields.text(columns.container);
       // A trailing '?' marks an attribution by mount alone; a bare '?' is nobody's.
-      const assumed = !strict && container.length > 1 && container.endsWith('?');
-      event.container = this.#tables.container(assumed ? container.slice(0, -1) : container);
+      const assumed = !strict && text.length > 1 && text.endsWith('?');
+      this.#containers.push(this.#tables.container(assumed ? text.slice(0, -1) : text));
     }
+    event.container = this.#containers[container]!;
     this.#lastTimeNs = timeNs;
     this.#events++;
     event.timeNs = timeNs;
@@ -202,22 +213,24 @@ export class CsvReader {
   /** @returns the number of the row's file, or what is wrong with it */
   #file(columns: Columns): number | string {
     const fields = this.#fields;
-    const name = fields.text(columns.mount);
+    const mount = fields.number(columns.mount, this.#mountNames);
+    const ino = fields.isEmpty(columns.ino) ? -1 : fields.whole(columns.ino);
+    if (ino < 0 && !fields.isEmpty(columns.ino)) return this.#notWhole('ino', columns.ino);
     if (columns.file >= 0 && !fields.isEmpty(columns.file)) {
       const n = fields.whole(columns.file);
       const known = n < 0 ? undefined : this.#files[n];
       if (known === undefined) return `file '${clip(fields.text(columns.file))}' is none of those named above`;
-      if (known.mount !== name || known.ino !== fields.text(columns.ino))
-        return `file ${n} has inode '${known.ino}' of '${clip(known.mount)}', the row another`;
+      if (known.mount !== mount || known.ino !== ino)
+        return `file ${n} has ${known.ino < 0 ? 'no inode number' : `inode ${known.ino}`}, or is of another mount than the row`;
       return known.number;
     }
-    const ino = fields.whole(columns.ino);
     if (ino < 0) return this.#notWhole('ino', columns.ino);
-    if (name !== this.#mountName) {
-      this.#mount = this.#tables.mount(name);
-      this.#mountName = name;
+    let number = this.#mountNumbers[mount];
+    if (number === undefined) {
+      number = this.#tables.mount(fields.text(columns.mount));
+      this.#mountNumbers[mount] = number;
     }
-    return this.#tables.inode(this.#mount, ino);
+    return this.#tables.inode(number, ino);
   }
 
   #header(text: string): void {
@@ -295,12 +308,14 @@ export class CsvReader {
       this.#tables.container(value.name);
     } else if (kind === 'mount-is') {
       const { name, ...facts } = mountFacts(value, where);
-      this.#mounts.push({ name, number: this.#tables.mount(name, facts) });
+      const bytes = Buffer.from(name);
+      const known = this.#mountNames.number(bytes, 0, bytes.length);
+      this.#mounts.push({ name: known, number: this.#tables.mount(name, facts) });
     } else {
       const { mount, ...facts } = fileFacts(value, this.#mounts.length, where);
       const { name, number } = this.#mounts[mount]!;
       const known = this.#tables.named(number, facts);
-      this.#files.push({ mount: name, ino: facts.ino === undefined ? '' : String(facts.ino), number: known });
+      this.#files.push({ mount: name, ino: facts.ino ?? -1, number: known });
     }
   }
 

@@ -1,9 +1,8 @@
 import { UsageError } from '../../../error.ts';
 import { blankEvent, OP, TRACE_OP_NAMES, type TraceEvent, type TraceSink } from '../trace.ts';
-import { csvRecords, cutRecord } from './csv-records.ts';
-import { Fields } from './fields.ts';
+import { Cells, Names } from './cells.ts';
+import { csvRecords, eachRecord } from './csv-records.ts';
 import { type BadRecords, type ReadOptions, Tables, type TraceFormat, type TraceInput } from './format.ts';
-import { TextInterner } from './ids.ts';
 import { clip } from './lines.ts';
 import { type Id, readId } from './number64.ts';
 import { readTime, StartClock, type Time } from './start.ts';
@@ -41,8 +40,8 @@ const DELIMITERS: Readonly<Record<string, string>> = {
 const UNITS: Readonly<Record<string, number>> = { s: 0, ms: 3, us: 6, ns: 9 };
 const OPS: ReadonlyMap<string, number> = new Map<string, number>([
   ...TRACE_OP_NAMES.map((name, op): [string, number] => [name, op]),
-  ...['r', 'rd', 'get', 'pread', 'pread64', 'rs', 'readv'].map((name): [string, number] => [name, OP.read]),
-  ...['w', 'wr', 'set', 'put', 'pwrite', 'pwrite64', 'ws', 'writev'].map((name): [string, number] => [name, OP.write]),
+  ...['r', 'rd', 'get', 'pread', 'pread64', 'readv'].map((name): [string, number] => [name, OP.read]),
+  ...['w', 'wr', 'set', 'put', 'pwrite', 'pwrite64', 'writev'].map((name): [string, number] => [name, OP.write]),
 ]);
 
 /**
@@ -107,7 +106,7 @@ class Mapping {
   }
 
   /** What the first record is. @returns the places, and whether it is a header line @throws UsageError when it lacks a column */
-  places(first: Fields): { places: Places; isHeader: boolean } {
+  places(first: Cells): { places: Places; isHeader: boolean } {
     const names = Array.from({ length: first.count }, (_, i) => first.text(i).trim());
     const places = Object.fromEntries(COLUMNS.map((name) => [name, -1])) as Places;
     let named = false;
@@ -132,33 +131,25 @@ class Mapping {
 }
 
 async function readGenericCsv(input: TraceInput, sink: TraceSink, options: ReadOptions): Promise<void> {
-  const { bad } = options;
-  if (options.columns === undefined || options.columns.size === 0)
+  const { bad, columns } = options;
+  if (columns === undefined || columns.size === 0)
     throw new UsageError('a CSV needs --map to say what its columns are: --map time=1:us,path=3,offset=5,length=6');
-  const mapping = new Mapping(options.columns);
+  const mapping = new Mapping(columns);
   const { delimiter } = mapping;
-  const fields = new Fields();
+  const fields = new Cells();
   let rows: Rows | null = null;
-  for await (const { texts, first } of csvRecords(input, bad)) {
-    for (let i = 0; i < texts.length; i++) {
-      let text = texts[i]!;
-      const line = first + i;
-      if (line === 1 && text.startsWith('\ufeff')) text = text.slice(1);
-      if (text === '') continue;
-      const wrong = cutRecord(fields, text, delimiter);
-      if (wrong !== null) {
-        bad.record(`line ${line}`, wrong);
-        continue;
-      }
-      if (rows === null) {
-        const { places, isHeader } = mapping.places(fields);
-        rows = new Rows(sink, bad, places, mapping.digits, fields.count);
-        sink.facts({ source: 'CSV', columns: Object.fromEntries(options.columns), ...(isHeader && { header: text }) });
-        if (isHeader) continue;
-      }
-      rows.row(fields, line);
+  const record = (line: number, wrong: string | null): void => {
+    if (wrong !== null) bad.record(`line ${line}`, wrong);
+    else if (rows !== null) rows.row(fields, line);
+    else {
+      const { places, isHeader } = mapping.places(fields);
+      rows = new Rows(sink, bad, places, mapping.digits, fields.count);
+      const header = Array.from({ length: fields.count }, (_, i) => fields.text(i));
+      sink.facts({ source: 'CSV', columns: Object.fromEntries(columns), ...(isHeader && { header }) });
+      if (!isHeader) rows.row(fields, line);
     }
-  }
+  };
+  for await (const chunk of csvRecords(input, bad)) eachRecord(chunk, fields, delimiter, record);
 }
 
 /** Records as events. */
@@ -174,11 +165,14 @@ class Rows {
   readonly #event: TraceEvent = blankEvent();
   readonly #id: Id = { low: 0, high: 0 };
   readonly #ids: 'inode' | 'path' | 'object' | 'block';
-  #texts: TextInterner | null = null;
+  #texts: Names | null = null;
   #events = 0;
-  #container: string | null = null;
-  #mountName: string | null = null;
-  #mount = 0;
+  readonly #opNames = new Names();
+  readonly #ops: number[] = [];
+  readonly #containerNames = new Names();
+  readonly #containers: number[] = [];
+  readonly #mountNames = new Names();
+  readonly #mounts: { number: number; paths: Names; files: number[] }[] = [];
 
   constructor(sink: TraceSink, bad: BadRecords, places: Places, digits: number, count: number) {
     this.#sink = sink;
@@ -191,21 +185,23 @@ class Rows {
     this.#ids = places.id >= 0 ? 'object' : places.ino >= 0 ? 'inode' : places.path >= 0 ? 'path' : 'block';
   }
 
-  row(fields: Fields, line: number): void {
+  row(fields: Cells, line: number): void {
     const wrong = this.#read(fields, line);
     if (wrong === null) this.#sink.event(this.#event);
     else if (wrong !== '') this.#bad.record(`line ${line}`, wrong);
   }
 
   /** Reads a record into the event. @returns what is wrong with it; null if nothing is, '' if it has been said */
-  #read(fields: Fields, line: number): string | null {
+  #read(fields: Cells, line: number): string | null {
     const at = this.#at;
     const event = this.#event;
     if (fields.count !== this.#count) return `has ${fields.count} fields where the first line has ${this.#count}`;
     if (at.op >= 0) {
-      const text = fields.text(at.op);
-      const op = OPS.get(text) ?? OPS.get(text.toLowerCase());
-      if (op === undefined) return `op '${clip(text)}' is unknown`;
+      const number = fields.number(at.op, this.#opNames);
+      if (number === this.#ops.length)
+        this.#ops.push(OPS.get(fields.text(at.op)) ?? OPS.get(fields.text(at.op).toLowerCase()) ?? -1);
+      const op = this.#ops[number]!;
+      if (op < 0) return `op '${clip(fields.text(at.op))}' is unknown`;
       event.op = op;
     } else event.op = OP.read;
     if (at.task >= 0) {
@@ -215,10 +211,7 @@ class Rows {
     }
     const wrong = at.id >= 0 ? this.#object(fields) : this.#pages(fields);
     if (wrong !== null) return wrong;
-    if (at.time >= 0) {
-      if (!readTime(fields.text(at.time), this.#digits, this.#time))
-        return `time '${clip(fields.text(at.time))}' is not a number`;
-    }
+    if (at.time >= 0 && !this.#readTime(fields, at.time)) return `time '${clip(fields.text(at.time))}' is not a number`;
     if (at.path >= 0 && at.ino < 0 && fields.isEmpty(at.path)) return 'path is empty';
     let ino = -1;
     if (at.ino >= 0) {
@@ -228,52 +221,72 @@ class Rows {
     const size = at.size < 0 || fields.isEmpty(at.size) ? -1 : fields.whole(at.size);
     if (size < 0 && at.size >= 0 && !fields.isEmpty(at.size)) return notWhole('size', fields.text(at.size));
     if (at.time >= 0) {
-      const timeNs = this.#clock.at(this.#time, `line ${line}`);
+      const timeNs = this.#clock.at(this.#time, line);
       if (timeNs < 0) return '';
       event.timeNs = timeNs;
       // What the first time was is part of the trace's facts, which go ahead of its events.
       if (this.#events === 0) this.#sink.facts(this.#clock.facts);
     }
     this.#events++;
-    const container = at.container < 0 ? '' : fields.text(at.container);
-    if (container !== this.#container) {
-      event.container = this.#tables.container(container || '?');
-      this.#container = container;
+    const container = at.container < 0 ? 0 : fields.number(at.container, this.#containerNames);
+    if (container === this.#containers.length) {
+      const name = at.container < 0 ? '' : fields.text(at.container);
+      this.#containers.push(this.#tables.container(name || '?'));
     }
-    const mount = at.mount < 0 ? '' : fields.text(at.mount);
-    if (mount !== this.#mountName) {
-      this.#mount = this.#tables.mount(mount || '?', { ids: this.#ids });
-      this.#mountName = mount;
+    event.container = this.#containers[container]!;
+    const mount = at.mount < 0 ? 0 : fields.number(at.mount, this.#mountNames);
+    if (mount === this.#mounts.length) {
+      const name = at.mount < 0 ? '' : fields.text(at.mount);
+      this.#mounts.push({ number: this.#tables.mount(name || '?', { ids: this.#ids }), paths: new Names(), files: [] });
     }
+    const { number, paths, files } = this.#mounts[mount]!;
     const facts = size < 0 ? {} : { sizeBytes: size };
     if (ino >= 0) {
       const path = at.path < 0 ? '' : fields.text(at.path);
-      event.file = this.#tables.inode(this.#mount, ino, path === '' ? facts : { path, ...facts });
-    } else if (at.path >= 0) event.file = this.#tables.path(this.#mount, fields.text(at.path), facts);
-    else event.file = this.#tables.named(this.#mount, {});
+      event.file = this.#tables.inode(number, ino, path === '' ? facts : { path, ...facts });
+    } else if (at.path >= 0) {
+      const path = fields.number(at.path, paths);
+      if (path === files.length) files.push(this.#tables.path(number, fields.text(at.path), facts));
+      event.file = files[path]!;
+    } else event.file = this.#tables.named(number, {});
     return null;
   }
 
+  #readTime(fields: Cells, column: number): boolean {
+    const whole = fields.whole(column);
+    if (whole < 0) return readTime(fields.text(column), this.#digits, this.#time);
+    const unit = 10 ** this.#digits;
+    this.#time.seconds = Math.floor(whole / unit);
+    this.#time.ns = (whole - this.#time.seconds * unit) * (1e9 / unit);
+    return true;
+  }
+
   /** An object's id, which is a number if the first one is, and its size. */
-  #object(fields: Fields): string | null {
+  #object(fields: Cells): string | null {
     const { id, length } = this.#at;
     const event = this.#event;
-    const text = fields.text(id);
-    if (this.#events === 0 && this.#texts === null && !readId(text, this.#id)) this.#texts = new TextInterner();
-    if (this.#texts !== null) {
-      if (text === '') return 'id is empty';
-      event.page = this.#texts.intern(text);
+    const whole = this.#texts === null ? fields.whole(id) : -1;
+    if (whole >= 0) {
+      event.pageHigh = Math.floor(whole / 2 ** 32);
+      event.page = whole - event.pageHigh * 2 ** 32;
     } else {
-      if (!readId(text, this.#id)) return `id '${clip(text)}' is no number below 2^64, as the ids above are`;
-      event.page = this.#id.low;
-      event.pageHigh = this.#id.high;
+      const isNumber = this.#texts === null && readId(fields.text(id), this.#id);
+      if (!isNumber && this.#texts === null && this.#events === 0) this.#texts = new Names();
+      if (this.#texts !== null) {
+        if (fields.isEmpty(id)) return 'id is empty';
+        event.page = fields.number(id, this.#texts);
+      } else {
+        if (!isNumber) return `id '${clip(fields.text(id))}' is no number below 2^64, as the ids above are`;
+        event.page = this.#id.low;
+        event.pageHigh = this.#id.high;
+      }
     }
     event.bytes = length < 0 ? 0 : fields.whole(length);
     return event.bytes < 0 || event.bytes > MAX_U32 ? notWhole('length', fields.text(length)) : null;
   }
 
   /** The pages that were asked for; where that isn't said, the first one of the file. */
-  #pages(fields: Fields): string | null {
+  #pages(fields: Cells): string | null {
     const at = this.#at;
     const event = this.#event;
     let page = 0;

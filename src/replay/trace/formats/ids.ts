@@ -53,7 +53,7 @@ async function readIds(input: TraceInput, sink: TraceSink, { bad }: ReadOptions)
 }
 
 /** Numbers texts from 0 in the order of their first appearance. */
-export class TextInterner {
+class TextInterner {
   readonly #maps: Map<string, number>[] = [new Map()];
   #size = 0;
 

@@ -1,7 +1,7 @@
 import { blankEvent, OP, type TraceFacts, type TraceSink } from '../trace.ts';
-import { csvRecords, cutRecord } from './csv-records.ts';
+import { Cells } from './cells.ts';
+import { csvRecords, eachRecord } from './csv-records.ts';
 import { rooted } from './estargz.ts';
-import { Fields } from './fields.ts';
 import { type ReadOptions, Tables, type TraceFormat, type TraceInput } from './format.ts';
 import { fieldsOf, readJson, wholeOf } from './json.ts';
 import { clip, wholeNumber } from './lines.ts';
@@ -47,49 +47,41 @@ export const nydusPattern: TraceFormat = {
 
 async function readOptimizer(input: TraceInput, sink: TraceSink, { bad }: ReadOptions): Promise<void> {
   const tables = new Tables(sink);
-  const fields = new Fields();
+  const cells = new Cells();
   const event = blankEvent();
   event.op = OP.read;
   let last = 0;
   let header = false;
-  for await (const { texts, first } of csvRecords(input, bad)) {
-    for (let i = 0; i < texts.length; i++) {
-      const text = texts[i]!;
-      const where = `line ${first + i}`;
-      if (text === '') continue;
-      if (!header) {
-        if (text !== HEADER) bad.fatal(where, `'${clip(text)}' is not the header ${HEADER}`);
-        header = true;
-        sink.facts({ source: 'Nydus optimizer' });
-        continue;
-      }
-      const wrong = cutRecord(fields, text, ',') ?? (fields.count === 3 ? null : `has ${fields.count} fields, not 3`);
-      if (wrong !== null) {
-        bad.record(where, wrong);
-        continue;
-      }
-      const path = fields.text(0);
-      const size = sizeOf(fields.text(1));
-      const timeNs = elapsedNs(fields.text(2));
-      if (path === '' || size === null || timeNs < 0) {
-        bad.record(where, `'${clip(text)}' is no ${HEADER}`);
-        continue;
-      }
-      if (timeNs < last) {
-        bad.record(where, `its time is ${last - timeNs} ns before that of the record above`);
-        continue;
-      }
+  const record = (line: number, cut: string | null): void => {
+    const where = `line ${line}`;
+    const wrong = cut ?? (cells.count === 3 ? null : `has ${cells.count} fields, not 3`);
+    if (wrong !== null) {
+      bad.record(where, wrong);
+      return;
+    }
+    const [path, size, elapsed] = [cells.text(0), cells.text(1), cells.text(2)];
+    if (!header) {
+      if (`${path},${size},${elapsed}` !== HEADER) bad.fatal(where, `is not the header ${HEADER}`);
+      header = true;
+      sink.facts({ source: 'Nydus optimizer' });
+      return;
+    }
+    const sizeBytes = sizeOf(size);
+    const timeNs = elapsedNs(elapsed);
+    if (path === '' || sizeBytes === null || timeNs < 0) {
+      bad.record(where, `'${clip(`${path},${size},${elapsed}`)}' is no ${HEADER}`);
+    } else if (timeNs < last) {
+      bad.record(where, `its time is ${last - timeNs} ns before that of the record above`);
+    } else {
       last = timeNs;
       event.container = tables.container('?');
-      event.file = tables.path(
-        tables.mount('image', { ids: 'path' }),
-        rooted(path),
-        size < 0 ? {} : { sizeBytes: size },
-      );
+      const mount = tables.mount('image', { ids: 'path' });
+      event.file = tables.path(mount, rooted(path), sizeBytes < 0 ? {} : { sizeBytes });
       event.timeNs = timeNs;
       sink.event(event);
     }
-  }
+  };
+  for await (const chunk of csvRecords(input, bad)) eachRecord(chunk, cells, ',', record);
   if (!header) bad.fatal('line 1', `holds no header ${HEADER}`);
 }
 

@@ -12,7 +12,7 @@ import {
 import type { TraceFormat } from './format.ts';
 import { Output } from './output.ts';
 
-const GROUP_ROWS = 1 << 17;
+const GROUP_ROWS = 1 << 16;
 const LEVEL = 3;
 
 type Schema = ConstructorParameters<typeof ParquetWriter>[0]['schema'];
@@ -43,7 +43,7 @@ const COLUMNS: Schema = [
 
 /**
  * Apache Parquet, for DuckDB and pandas: the columns of the Arrow stream, with the names of container, mount and file in place of numbers (`file` is
- * the number, which tells files apart that have neither inode number nor path), and `file_bytes`, the file's size. Row groups of 131,072 rows,
+ * the number, which tells files apart that have neither inode number nor path), and `file_bytes`, the file's size. Row groups of 65,536 rows,
  * Zstandard. What defines is under the key `foliolab.trace` of the file's metadata, as JSON: schema, facts, containers, mounts, end.
  */
 export const parquet: TraceFormat = {

@@ -54,19 +54,23 @@ export class StartClock {
     return { startNs: String(BigInt(seconds) * 1_000_000_000n + BigInt(ns)) };
   }
 
-  /** @returns ns since the first time; −1 if it is a bad record */
-  at({ seconds, ns }: Time, where: string): number {
+  /** @param at where it stands, or in which line @returns ns since the first time; −1 if it is a bad record */
+  at({ seconds, ns }: Time, at: string | number): number {
     this.#start ??= { seconds, ns };
     const time = (seconds - this.#start.seconds) * 1e9 + (ns - this.#start.ns);
     if (time < this.#last) {
-      this.#bad.record(where, `its time is ${this.#last - time} ns before that of the record above`);
+      this.#bad.record(placed(at), `its time is ${this.#last - time} ns before that of the record above`);
       return -1;
     }
     if (time > Number.MAX_SAFE_INTEGER) {
-      this.#bad.record(where, 'its time is more than 2^53 ns (104 days) after the first');
+      this.#bad.record(placed(at), 'its time is more than 2^53 ns (104 days) after the first');
       return -1;
     }
     this.#last = time;
     return time;
   }
+}
+
+function placed(at: string | number): string {
+  return typeof at === 'string' ? at : `line ${at}`;
 }
