@@ -132,7 +132,7 @@ describe.each([
         expect(whole).toBe(true);
         expect(all(await readArrow(back))).toEqual(all(trace));
       }),
-      { numRuns: 60 },
+      { numRuns: 40 },
     );
     expect(readdirSync(dir).filter((file) => file.includes('.tmp-'))).toEqual([]);
   });
@@ -392,7 +392,7 @@ describe('parquet', () => {
           { schema: 'foliolab.trace/1', facts, containers, mounts, end },
         ]);
       }),
-      { numRuns: 60 },
+      { numRuns: 40 },
     );
   });
 
