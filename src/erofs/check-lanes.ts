@@ -7,12 +7,15 @@ import { Image, type OpenOptions } from './image.ts';
 export interface CheckJob {
   readonly image: string;
   readonly options: OpenOptions & { readonly devices?: readonly string[] };
+  /** of the files, in about the order of the inodes on disk */
   readonly nids: Float64Array;
-  /** places in `nids`, the largest file first, so that the lanes end together */
+  /** where in `nids` the shares begin that lanes take, and where the last one ends */
+  readonly shares: Uint32Array;
+  /** places in `shares`, the largest first, so that the lanes end together */
   readonly order: Uint32Array;
   /** a byte a file: 1 when it was decoded without a fault */
   readonly sound: Uint8Array;
-  /** one number: where in `order` the next file is */
+  /** one number: where in `order` the next share is */
   readonly next: Int32Array;
 }
 
@@ -28,6 +31,10 @@ export interface CheckOptions extends OpenOptions {
 /** Bytes of an image for each worker that is started unasked: starting one takes as long as decoding some of it. */
 const WORTH_A_WORKER = 2 ** 26;
 const MAX_LANES = 64;
+/** What the files are divided into for each lane. A share has files that are neighbours, and a large file is one alone. */
+const SHARES = 16;
+/** bytes that could be decoded while a file is opened */
+const FILE_WORK = 4096;
 
 /** Workers run the compiled module; from the TypeScript sources, as in unit tests, everything stays in this thread. */
 const COMPILED = import.meta.url.endsWith('.js');
@@ -44,12 +51,10 @@ export async function checkImageFile(path: string, options: CheckOptions = {}): 
   // A lane that fails leaves its files to be decoded again by this thread, which says why.
   const ends = workers.map((worker) => new Promise((resolve) => worker.on('error', () => {}).once('exit', resolve)));
   try {
-    const check = new Check(image, onFault);
+    const check = new Check(image, onFault, workers.length === 0);
     check.metadata();
-    // What may be beyond the bound is decoded by one, in order, so that the same is left out every time.
-    const claimed = check.files.reduce((sum, { inode }) => sum + inode.size, 0);
-    if (workers.length === 0 || claimed > image.maxData) return check.data(() => false);
-    const job = checkJob(path, open, check);
+    if (workers.length === 0 || !check.bounded) return check.data();
+    const job = checkJob(path, open, check, SHARES * (workers.length + 1));
     for (const worker of workers) worker.postMessage(job);
     runLane(job, image);
     await Promise.all(ends);
@@ -60,24 +65,40 @@ export async function checkImageFile(path: string, options: CheckOptions = {}): 
   }
 }
 
-function checkJob(image: string, options: CheckJob['options'], { files }: Check): CheckJob {
+function checkJob(image: string, options: CheckJob['options'], { files }: Check, count: number): CheckJob {
   const nids = new Float64Array(new SharedArrayBuffer(files.length * 8));
   nids.set(files.map(({ inode }) => inode.nid));
-  const order = new Uint32Array(new SharedArrayBuffer(files.length * 4));
-  order.set(files.map((_, at) => at).sort((a, b) => files[b]!.inode.size - files[a]!.inode.size || a - b));
+  const work = files.reduce((sum, { inode }) => sum + inode.size + FILE_WORK, 0) / count;
+  const starts = [0];
+  const sizes: number[] = [];
+  let size = 0;
+  for (const [at, { inode }] of files.entries()) {
+    size += inode.size + FILE_WORK;
+    if (size < work && at + 1 < files.length) continue;
+    starts.push(at + 1);
+    sizes.push(size);
+    size = 0;
+  }
+  const shares = new Uint32Array(new SharedArrayBuffer(starts.length * 4));
+  shares.set(starts);
+  const order = new Uint32Array(new SharedArrayBuffer(sizes.length * 4));
+  order.set(sizes.map((_, share) => share).sort((a, b) => sizes[b]! - sizes[a]! || a - b));
   const sound = new Uint8Array(new SharedArrayBuffer(files.length));
-  return { image, options, nids, order, sound, next: new Int32Array(new SharedArrayBuffer(4)) };
+  return { image, options, nids, shares, order, sound, next: new Int32Array(new SharedArrayBuffer(4)) };
 }
 
-/** Takes file after file until none is left, and marks those that are sound. */
-export function runLane({ nids, order, sound, next }: CheckJob, image: Image): void {
+/** Takes share after share until none is left, and marks the files that are sound. */
+export function runLane({ nids, shares, order, sound, next }: CheckJob, image: Image): void {
   for (;;) {
     const at = Atomics.add(next, 0, 1);
     if (at >= order.length) return;
-    const file = order[at]!;
+    const from = shares[order[at]!]!;
     try {
-      image.verify(image.inode(nids[file]!));
-      sound[file] = 1;
+      const files = Array.from(nids.subarray(from, shares[order[at]! + 1]), (nid) => image.inode(nid));
+      const sweep = image.sweep();
+      for (const inode of files) sweep.add(inode);
+      sweep.flush();
+      for (const [i, inode] of files.entries()) sound[from + i] = sweep.failed.has(inode) ? 0 : 1;
     } catch {
       // Check.data() meets it again.
     }

@@ -1,8 +1,9 @@
 import { DataBudget } from './budget.ts';
 import { ErofsError } from './error.ts';
-import { INCOMPAT_FRAGMENTS } from './format.ts';
+import { type FileType, INCOMPAT_FRAGMENTS } from './format.ts';
 import type { Image } from './image.ts';
 import type { Inode } from './inode.ts';
+import type { Sweep } from './sweep.ts';
 
 /** Something that is wrong with an image, or that can't be told. */
 export interface CheckFault {
@@ -31,6 +32,24 @@ export interface CheckResult {
 }
 
 const MAX_FAULTS = 10_000;
+/** names gathered before they are followed in the order of their nids, which is that of the inodes on disk */
+const OTHERS = 1 << 16;
+
+interface Directory {
+  readonly path: string;
+  readonly inode: Inode;
+  readonly parentNid: number;
+}
+
+/** A name, and what its entry says it leads to. */
+interface Name {
+  readonly path: string;
+  readonly nid: number;
+  readonly type: FileType | null;
+  readonly parentNid: number;
+  /** how many names were found before it */
+  readonly place: number;
+}
 
 /**
  * Decodes everything that an image has: directories and what their entries say, xattrs, symlinks, every file's data, the
@@ -39,24 +58,30 @@ const MAX_FAULTS = 10_000;
  * @param onFault told of each fault as it is found
  */
 export function checkImage(image: Image, onFault: (fault: CheckFault) => void = () => {}): CheckResult {
-  const check = new Check(image, onFault);
+  const check = new Check(image, onFault, true);
   check.metadata();
-  return check.data(() => false);
+  return check.data();
 }
 
 /** The two halves of a check: so that files can be decoded by others in between. */
 export class Check {
-  /** regular files, each inode once, as {@link metadata} found them */
-  readonly files: { readonly path: string; readonly inode: Inode }[] = [];
+  /** regular files, each inode once, mostly in the order of their nids; `place` is that of the name in the tree */
+  readonly files: { readonly path: string; readonly inode: Inode; readonly place: number }[] = [];
   readonly #image: Image;
   readonly #onFault: (fault: CheckFault) => void;
   readonly #faults: CheckFault[] = [];
   readonly #seen = new Set<number>();
   #names = 0;
+  /** bytes of {@link files} */
+  #claimed = 0;
+  /** what decodes the files while their inodes are at hand */
+  readonly #sweep: Sweep | null;
 
-  constructor(image: Image, onFault: (fault: CheckFault) => void) {
+  /** @param sweep whether files are decoded while they are found */
+  constructor(image: Image, onFault: (fault: CheckFault) => void, sweep: boolean) {
     this.#image = image;
     this.#onFault = onFault;
+    this.#sweep = sweep ? image.sweep() : null;
   }
 
   /** All but the data of files. */
@@ -69,56 +94,87 @@ export class Check {
     }
     const root = image.root();
     this.#names++;
-    this.#inode('/', root);
-    const todo: { path: string; dir: Inode; parentNid: number }[] = [{ path: '/', dir: root, parentNid: root.nid }];
-    while (todo.length > 0 && this.#faults.length < MAX_FAULTS) {
-      const { path, dir, parentNid } = todo.pop()!;
-      const prefix = path === '/' ? path : `${path}/`;
-      this.#attempt(path, dir.nid, () => {
-        for (const entry of image.dirents(dir)) {
-          const expected = entry.name === '.' ? dir.nid : entry.name === '..' ? parentNid : null;
-          if (expected !== null) {
-            if (entry.nid !== expected) this.#wrong(path, dir, `'${entry.name}' is nid ${entry.nid}, not ${expected}`);
-            continue;
-          }
-          this.#names++;
-          const child = prefix + entry.name;
-          this.#attempt(child, entry.nid, () => {
-            const inode = image.inode(entry.nid);
-            if (entry.type !== null && entry.type !== inode.type) {
-              this.#wrong(child, inode, `is a ${inode.type}, its name says ${entry.type}`);
-            }
-            const again = this.#seen.has(inode.nid);
-            if (!again) this.#inode(child, inode);
-            if (inode.type !== 'directory') return;
-            if (again) this.#wrong(child, inode, 'directory reached again');
-            else todo.push({ path: child, dir: inode, parentNid: dir.nid });
-          });
-        }
-      });
+    this.#inode('/', root, 0);
+    const dirs: Directory[] = [{ path: '/', inode: root, parentNid: root.nid }];
+    let others: Name[] = [];
+    while (this.#faults.length < MAX_FAULTS) {
+      const dir = others.length < OTHERS ? dirs.pop() : undefined;
+      if (dir !== undefined) {
+        this.#attempt(dir.path, dir.inode.nid, () => this.#directory(dir, dirs, others));
+        continue;
+      }
+      if (others.length === 0) break;
+      for (const name of others.sort((a, b) => a.nid - b.nid)) this.#name(name, dirs);
+      others = [];
     }
   }
 
+  /** The names in a directory. What they say are directories is looked at now, and goes to `dirs`; the rest to `others`. */
+  #directory({ path, inode: dir, parentNid }: Directory, dirs: Directory[], others: Name[]): void {
+    const prefix = path === '/' ? path : `${path}/`;
+    for (const { name, nid, type } of this.#image.dirents(dir)) {
+      const expected = name === '.' ? dir.nid : name === '..' ? parentNid : null;
+      if (expected !== null) {
+        if (nid !== expected) this.#wrong(path, dir, `'${name}' is nid ${nid}, not ${expected}`);
+        continue;
+      }
+      this.#names++;
+      const found = { path: prefix + name, nid, type, parentNid: dir.nid, place: this.#names };
+      if (type === 'directory') this.#name(found, dirs);
+      else others.push(found);
+    }
+  }
+
+  /** The inode that a name leads to. */
+  #name({ path, nid, type, parentNid, place }: Name, dirs: Directory[]): void {
+    this.#attempt(path, nid, () => {
+      const inode = this.#image.inode(nid);
+      if (type !== null && type !== inode.type) this.#wrong(path, inode, `is a ${inode.type}, its name says ${type}`);
+      const again = this.#seen.has(nid);
+      if (!again) this.#inode(path, inode, place);
+      if (inode.type !== 'directory') return;
+      if (again) this.#wrong(path, inode, 'directory reached again');
+      else dirs.push({ path, inode, parentNid });
+    });
+  }
+
+  /** Whether the files' data is within {@link Image.maxData}, whatever is wrong with it. */
+  get bounded(): boolean {
+    return this.#claimed <= this.#image.maxData;
+  }
+
   /**
-   * The data of {@link files}.
+   * The data of {@link files}. What may be beyond the bound is decoded file by file, so that the same is left out every time.
    * @param sound tells of each, by its place, whether it was decoded already
    */
-  data(sound: (file: number) => boolean): CheckResult {
+  data(sound: (file: number) => boolean = this.#swept()): CheckResult {
     let dataBytes = 0;
+    for (const [at, { inode }] of this.files.entries()) if (sound(at)) dataBytes += inode.size;
+    const rest = this.files.filter((_, at) => !sound(at)).sort((a, b) => a.place - b.place);
     const budget = new DataBudget(this.#image);
-    for (const [at, { path, inode }] of this.files.entries()) {
-      if (sound(at) || this.#attempt(path, inode.nid, () => this.#image.verify(inode, budget))) dataBytes += inode.size;
+    for (const { path, inode } of rest) {
+      if (this.#attempt(path, inode.nid, () => this.#image.verify(inode, budget))) dataBytes += inode.size;
       if (budget.exceeded) break;
     }
     return { names: this.#names, inodes: this.#seen.size, dataBytes, faults: this.#faults };
   }
 
-  #inode(path: string, inode: Inode): void {
+  #swept(): (file: number) => boolean {
+    const sweep = this.#sweep;
+    if (sweep === null || !this.bounded) return () => false;
+    sweep.flush();
+    return (file) => !sweep.failed.has(this.files[file]!.inode);
+  }
+
+  #inode(path: string, inode: Inode, place: number): void {
     const image = this.#image;
     this.#seen.add(inode.nid);
-    this.#attempt(path, inode.nid, () => void image.xattrs(inode));
+    if (inode.xattrSize > 0) this.#attempt(path, inode.nid, () => void image.xattrs(inode));
     if (inode.type === 'symlink') this.#attempt(path, inode.nid, () => void image.readlink(inode));
-    if (inode.type === 'file') this.files.push({ path, inode });
+    if (inode.type !== 'file') return;
+    this.files.push({ path, inode, place });
+    this.#claimed += inode.size;
+    if (this.bounded) this.#sweep?.add(inode);
   }
 
   #attempt(path: string | null, nid: number | null, f: () => void): boolean {

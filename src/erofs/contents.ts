@@ -129,19 +129,23 @@ export class Contents {
   /** Decodes all of an inode, and reads what isn't encoded, to see that it can be done. */
   verify(inode: Inode, budget?: DataBudget): void {
     for (const e of this.extents(inode)) {
-      const end = Math.min(e.la + e.llen, inode.size);
       if (e.hole) continue;
-      if (e.encoded) {
-        budget?.take(inode.nid, end - e.la);
-        decodePcluster(this.#vol, inode, e, null, 0, end - e.la);
-      } else {
-        for (let at = e.la; at < end; at += VERIFY_CHUNK) {
-          const n = Math.min(VERIFY_CHUNK, end - at);
-          budget?.take(inode.nid, n);
-          if (e.meta || e.fragment) this.#bytes(inode, e, at, n);
-          else this.#vol.data(e.device, e.pa + (at - e.la), n, inode.nid, codecInput);
-        }
-      }
+      const length = Math.min(e.llen, inode.size - e.la);
+      budget?.take(inode.nid, length);
+      this.verifyExtent(inode, e, length);
+    }
+  }
+
+  /** The first `length` bytes of an extent that is no hole. */
+  verifyExtent(inode: Inode, e: Extent, length: number): void {
+    if (e.encoded) {
+      decodePcluster(this.#vol, inode, e, null, 0, length);
+      return;
+    }
+    for (let at = 0; at < length; at += VERIFY_CHUNK) {
+      const n = Math.min(VERIFY_CHUNK, length - at);
+      if (e.meta || e.fragment) this.#bytes(inode, e, e.la + at, n);
+      else this.#vol.data(e.device, e.pa + at, n, inode.nid, codecInput);
     }
   }
 

@@ -1,13 +1,10 @@
 import type { Extent } from './data.ts';
 import type { Inode } from './inode.ts';
 import type { Volume } from './volume.ts';
-import { codecInput, codecOutput, decode } from './wasm.ts';
+import { codecInput, codecOutput, decode, leadingZeros } from './wasm.ts';
 
 /**
  * Decodes the first `length` bytes of a pcluster into `dst` from `dAt` on, or, to see that they decode, into nothing.
- *
- * Where compressed bytes sit: with the zero_padding feature at the pcluster's end, behind zeros that all lie in its
- * first block; without it (mkfs before 1.0, `-E legacy-compress`) at its start, and where they end isn't recorded.
  *
  * @param e an extent with `encoded` set
  * @param length bytes, at most `e.llen`
@@ -21,10 +18,30 @@ export function decodePcluster(
   dAt: number,
   length: number,
 ): void {
-  const { blockSize, zeroPadding } = vol.sb;
   const src = e.meta
     ? vol.meta(inode.inMetabox, e.pa, e.plen, inode.nid, 'the inline pcluster')
     : vol.data(e.device, e.pa, e.plen, inode.nid, codecInput);
+  decodeFrom(vol, inode, e, src, dst, dAt, length);
+}
+
+/**
+ * As {@link decodePcluster}, from bytes that were read already.
+ *
+ * Where compressed bytes sit: with the zero_padding feature at the pcluster's end, behind zeros that all lie in its
+ * first block; without it (mkfs before 1.0, `-E legacy-compress`) at its start, and where they end isn't recorded.
+ *
+ * @param src the pcluster, `e.plen` bytes; decoding is faster where it lies in the codecs' memory
+ */
+export function decodeFrom(
+  vol: Volume,
+  inode: Inode,
+  e: Extent,
+  src: Uint8Array,
+  dst: Uint8Array | null,
+  dAt: number,
+  length: number,
+): void {
+  const { blockSize, zeroPadding } = vol.sb;
   if (e.algorithm === 'none') {
     if (dst !== null) copyPlain(src, e, blockSize, dst, dAt, length);
     return;
@@ -32,7 +49,7 @@ export function decodePcluster(
   let margin = 0;
   if (zeroPadding) {
     const end = Math.min(e.plen, blockSize);
-    while (margin < end && src[margin] === 0) margin++;
+    margin = leadingZeros(src, end);
     if (margin === end) throw vol.corrupt('the first block of the pcluster is all zeros', inode.nid, e.pa);
   }
   const partial = e.partial || !zeroPadding || length < e.llen;

@@ -25,4 +25,5 @@ export { Image, type ImageSource, type OpenOptions, type WalkEntry } from './ima
 export type { Inode } from './inode.ts';
 export { type BlockReader, FileReader, MemoryReader } from './reader.ts';
 export type { DeviceSlot, Superblock } from './superblock.ts';
+export type { Sweep } from './sweep.ts';
 export type { LongPrefixes, Xattr } from './xattr.ts';

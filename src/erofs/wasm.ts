@@ -18,16 +18,24 @@ interface Exports {
   readonly zstd: Decode;
   /** the first address that no table lies below */
   room(): number;
+  /** @returns the address of the first byte in `[at, end)` that isn't zero, or `end` */
+  skipZeros(at: number, end: number): number;
+  /** Makes the 16 bytes at an address zeros; and what they were. */
+  hide(at: number): void;
+  show(at: number): void;
 }
 
 /** Behind input and output the decoders read and write this far past the end; see assembly/copy.ts. */
 const SLACK = 320;
+/** The memory has at least this size: no pcluster is larger, encoded and decoded, so it needn't grow for one and views of it stay good. */
+const ROOM = 16 << 20;
 
 let wasm: Exports | null = null;
 /** the module's memory */
 let bytes = new Uint8Array(0);
 /** where the input is, and where the output goes behind it */
 let input = 0;
+let inputEnd = 0;
 let output = 0;
 
 /**
@@ -42,14 +50,26 @@ export function codecInput(length: number): Uint8Array {
     wasm = new WebAssembly.Instance(module).exports as Exports;
     bytes = new Uint8Array(wasm.memory.buffer);
     input = wasm.room();
+    reserve(input + ROOM);
   }
-  reserve(input + length);
-  return bytes.subarray(input, input + length);
+  inputEnd = input + length;
+  reserve(inputEnd);
+  return bytes.subarray(input, inputEnd);
+}
+
+/** How many zeros `src` begins with, among its first `length` bytes. */
+export function leadingZeros(src: Uint8Array, length: number): number {
+  if (wasm !== null && src.buffer === bytes.buffer) {
+    return wasm.skipZeros(src.byteOffset, src.byteOffset + length) - src.byteOffset;
+  }
+  let n = 0;
+  while (n < length && src[n] === 0) n++;
+  return n;
 }
 
 /**
  * Decodes `src` from `from` on to exactly `length` bytes; with `partial` the encoded data may hold more than that.
- * @param src anything, but copied unless it is {@link codecInput}
+ * @param src anything, but copied unless it is {@link codecInput} or a part of it
  * @returns -1, or the position in `src` where it is wrong; the output is garbage then
  */
 export function decode(
@@ -59,14 +79,17 @@ export function decode(
   length: number,
   partial: boolean,
 ): number {
-  if (src.buffer !== bytes.buffer) codecInput(src.length).set(src);
-  const end = input + src.length;
-  output = (end + SLACK + 15) & ~15;
+  const inPlace = src.buffer === bytes.buffer;
+  if (!inPlace) codecInput(src.length).set(src);
+  const start = inPlace ? src.byteOffset : input;
+  const end = start + src.length;
+  output = (inputEnd + SLACK + 15) & ~15;
   reserve(output + length);
   // What is read past the end is always the same.
-  bytes.fill(0, end, end + 16);
-  const wrong = wasm![codec](input + from, end, output, output + length, partial);
-  return wrong === 0 ? -1 : Math.min(Math.max(wrong - input, from), src.length);
+  wasm!.hide(end);
+  const wrong = wasm![codec](start + from, end, output, output + length, partial);
+  wasm!.show(end);
+  return wrong === 0 ? -1 : Math.min(Math.max(wrong - start, from), end - start);
 }
 
 /** What the last {@link decode} gave: good until the next call of any function here. */
