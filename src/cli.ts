@@ -2,7 +2,6 @@
 import { type Command, CommanderError } from 'commander';
 import { program } from './cli/program.ts';
 import { UsageError } from './error.ts';
-import { PolicySpecError } from './policies/index.ts';
 
 const EXIT_BAD_DATA = 1;
 const EXIT_USAGE = 2;
@@ -28,7 +27,8 @@ async function main(): Promise<void> {
 function report(error: unknown, debug: boolean): number {
   // commander has printed its own line already
   if (error instanceof CommanderError) return error.exitCode === 0 ? 0 : EXIT_USAGE;
-  const usage = error instanceof UsageError || error instanceof PolicySpecError;
+  // A PolicySpecError by its name, so that the policies are loaded by the verbs that want them alone.
+  const usage = error instanceof UsageError || (error instanceof Error && error.name === 'PolicySpecError');
   const message = error instanceof Error ? error.message : String(error);
   process.stderr.write(`foliolab: ${message.replaceAll(/\s*\n\s*/g, ' ')}\n`);
   if (debug && error instanceof Error) process.stderr.write(`${error.stack}\n`);

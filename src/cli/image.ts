@@ -1,4 +1,3 @@
-import { createHash } from 'node:crypto';
 import { once } from 'node:events';
 import { Command } from 'commander';
 import {
@@ -238,6 +237,7 @@ async function map(image: Image, path: string, flags: Flags): Promise<void> {
 }
 
 async function digest(image: Image, flags: Flags): Promise<void> {
+  const { createHash } = await import('node:crypto');
   const files: { path: string; inode: Inode }[] = [];
   for (const entry of image.walk()) if (entry.inode.type === 'file') files.push(entry);
   files.sort((a, b) => compareNames(a.path, b.path));

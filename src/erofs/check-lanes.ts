@@ -1,5 +1,5 @@
 import { availableParallelism } from 'node:os';
-import { Worker } from 'node:worker_threads';
+import type { Worker } from 'node:worker_threads';
 import { Check, type CheckFault, type CheckResult } from './check.ts';
 import { Image, type OpenOptions } from './image.ts';
 
@@ -44,10 +44,7 @@ export async function checkImageFile(path: string, options: CheckOptions = {}): 
   const { jobs, onFault = () => {}, ...open } = options;
   const image = Image.open(path, open);
   const lanes = jobs ?? Math.min(availableParallelism(), 1 + Math.floor(image.size / WORTH_A_WORKER));
-  const workers = Array.from(
-    { length: COMPILED ? Math.min(lanes, MAX_LANES) - 1 : 0 },
-    () => new Worker(new URL('./check-worker.js', import.meta.url)),
-  );
+  const workers = await startWorkers(COMPILED ? Math.min(lanes, MAX_LANES) - 1 : 0);
   // A lane that fails leaves its files to be decoded again by this thread, which says why.
   const ends = workers.map((worker) => new Promise((resolve) => worker.on('error', () => {}).once('exit', resolve)));
   try {
@@ -63,6 +60,12 @@ export async function checkImageFile(path: string, options: CheckOptions = {}): 
     await Promise.all(workers.map((worker) => worker.terminate()));
     image.close();
   }
+}
+
+async function startWorkers(count: number): Promise<Worker[]> {
+  if (count <= 0) return [];
+  const { Worker } = await import('node:worker_threads');
+  return Array.from({ length: count }, () => new Worker(new URL('./check-worker.js', import.meta.url)));
 }
 
 function checkJob(image: string, options: CheckJob['options'], { files }: Check, count: number): CheckJob {

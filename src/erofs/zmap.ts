@@ -21,6 +21,7 @@ import { ExtentMap } from './zextent.ts';
 import { algorithmName, type CompressedMap, type MapHeader, readMapHeader } from './zheader.ts';
 
 const WINDOW = 4096;
+const NONE = new Uint8Array(0);
 
 /** Reads the header behind a compressed inode and chooses the map: a fragment, extent records, or an index. */
 export function openCompressedMap(vol: Volume, inode: Inode): CompressedMap {
@@ -66,7 +67,7 @@ class PclusterMap implements CompressedMap {
   readonly #compact2b: number;
 
   /** the piece of the index that was read last */
-  #window: Uint8Array = new Uint8Array(0);
+  #window: Uint8Array = NONE;
   #windowAt = 0;
 
   // What #load() found.

@@ -32,7 +32,7 @@ const LENGTH_EXTRA = memory.data<u8>([
 ]);
 
 /**
- * Decodes a raw DEFLATE stream at `[s, sEnd)` to `[dStart, dEnd)`, which it must fill exactly; with `partial` it may hold more.
+ * Decodes a raw DEFLATE stream at `[sStart, sEnd)` to `[dStart, dEnd)`, which it must fill exactly; with `partial` it may hold more.
  * It refuses what zlib refuses. Bytes behind its end aren't looked at.
  *
  * As libdeflate does, a table entry holds a whole length or distance with the number of its extra bits, and 64 bits of
@@ -40,9 +40,13 @@ const LENGTH_EXTRA = memory.data<u8>([
  *
  * @returns 0, or about where the stream is wrong; the output is garbage then
  */
-export function deflate(s: usize, sEnd: usize, dStart: usize, dEnd: usize, partial: bool): usize {
+export function deflate(sStart: usize, sEnd: usize, dStart: usize, dEnd: usize, partial: bool): usize {
   const litlen = litlenTable;
   const distance = distanceTable;
+  // Up to here three literals and the longest match, and the input that two of them take, are clear of the ends.
+  const sFast = max(sStart, sEnd - 32);
+  const dFast = max(dStart, dEnd - 264);
+  let s = sStart;
   let d = dStart;
   let bits: u64 = 0;
   let count: u32 = 0;
@@ -152,7 +156,93 @@ export function deflate(s: usize, sEnd: usize, dStart: usize, dEnd: usize, parti
       if (!makeTable(litlen, LITLEN_BITS, lengths, litlens, 0)) return s - (count >> 3);
     }
 
-    for (;;) {
+    // Far from both ends nothing has to be looked at but the codes. Of `count`, only the low 8 bits are kept true here: a
+    // whole entry is subtracted, and shifts look at no more than their low bits.
+    let ended = false;
+    if (s < sFast && d < dFast) {
+      bits |= load<u64>(s) << count;
+      s += (63 - count) >> 3;
+      count |= 56;
+      let entry = load<u32>(litlen + ((<usize>bits & 2047) << 2));
+      do {
+        if (entry & LITERAL) {
+          bits >>= entry;
+          count -= entry;
+          store<u8>(d++, <u8>(entry >> 16));
+          entry = load<u32>(litlen + ((<usize>bits & 2047) << 2));
+          if (entry & LITERAL) {
+            bits >>= entry;
+            count -= entry;
+            store<u8>(d++, <u8>(entry >> 16));
+            entry = load<u32>(litlen + ((<usize>bits & 2047) << 2));
+            if (entry & LITERAL) {
+              bits >>= entry;
+              count -= entry;
+              store<u8>(d++, <u8>(entry >> 16));
+              bits |= load<u64>(s) << count;
+              s += 7 - ((count >> 3) & 7);
+              count |= 56;
+              entry = load<u32>(litlen + ((<usize>bits & 2047) << 2));
+              continue;
+            }
+          }
+          bits |= load<u64>(s) << count;
+          s += 7 - ((count >> 3) & 7);
+          count |= 56;
+        }
+        if (entry & SPECIAL) {
+          if (entry & SUBTABLE) {
+            bits >>= LITLEN_BITS;
+            count -= LITLEN_BITS;
+            const mask = (<usize>1 << ((entry >> 8) & 15)) - 1;
+            entry = load<u32>(litlen + ((<usize>(entry >> 16) + (<usize>bits & mask)) << 2));
+          }
+          if (entry & LITERAL) {
+            bits >>= entry;
+            count -= entry;
+            store<u8>(d++, <u8>(entry >> 16));
+            bits |= load<u64>(s) << count;
+            s += 7 - ((count >> 3) & 7);
+            count |= 56;
+            entry = load<u32>(litlen + ((<usize>bits & 2047) << 2));
+            continue;
+          }
+          if (entry & SPECIAL) {
+            bits >>= entry;
+            count -= entry;
+            if (!(entry & END_OF_BLOCK)) return s - ((count >> 3) & 7);
+            ended = true;
+            break;
+          }
+        }
+        const n: usize = (entry >> 16) + ((<u32>bits & ((1 << entry) - 1)) >> (entry >> 8));
+        bits >>= entry;
+        count -= entry;
+        entry = load<u32>(distance + ((<usize>bits & 255) << 2));
+        if (entry & SPECIAL) {
+          if (!(entry & SUBTABLE)) return s - ((count >> 3) & 7);
+          bits >>= DISTANCE_BITS;
+          count -= DISTANCE_BITS;
+          const mask = (<usize>1 << ((entry >> 8) & 15)) - 1;
+          entry = load<u32>(distance + ((<usize>(entry >> 16) + (<usize>bits & mask)) << 2));
+          if (entry & SPECIAL) return s - ((count >> 3) & 7);
+        }
+        const offset: usize = (entry >> 16) + ((<u32>bits & ((1 << entry) - 1)) >> (entry >> 8));
+        bits >>= entry;
+        count -= entry;
+        if (offset > d - dStart) return s - ((count >> 3) & 7);
+        // The next code is looked up while the copy is under way.
+        bits |= load<u64>(s) << count;
+        s += 7 - ((count >> 3) & 7);
+        count |= 56;
+        entry = load<u32>(litlen + ((<usize>bits & 2047) << 2));
+        copyMatch(d, offset, n);
+        d += n;
+      } while (s < sFast && d < dFast);
+      count &= 63;
+    }
+
+    while (!ended) {
       bits |= load<u64>(s) << count;
       s += (63 - count) >> 3;
       count |= 56;
@@ -162,54 +252,24 @@ export function deflate(s: usize, sEnd: usize, dStart: usize, dEnd: usize, parti
       }
       if (s > sEnd + 8) return sEnd;
       let entry = load<u32>(litlen + ((<usize>bits & 2047) << 2));
+      if (entry & SUBTABLE) {
+        bits >>= LITLEN_BITS;
+        count -= LITLEN_BITS;
+        const mask = (<usize>1 << ((entry >> 8) & 15)) - 1;
+        entry = load<u32>(litlen + ((<usize>(entry >> 16) + (<usize>bits & mask)) << 2));
+      }
       if (entry & LITERAL) {
-        store<u8>(d, <u8>(entry >> 16));
+        store<u8>(d++, <u8>(entry >> 16));
         bits >>= entry & 255;
         count -= entry & 255;
-        if (dEnd - d < 3) {
-          d++;
-          continue;
-        }
-        entry = load<u32>(litlen + ((<usize>bits & 2047) << 2));
-        if (entry & LITERAL) {
-          store<u8>(d, <u8>(entry >> 16), 1);
-          bits >>= entry & 255;
-          count -= entry & 255;
-          entry = load<u32>(litlen + ((<usize>bits & 2047) << 2));
-          if (entry & LITERAL) {
-            store<u8>(d, <u8>(entry >> 16), 2);
-            bits >>= entry & 255;
-            count -= entry & 255;
-            d += 3;
-            continue;
-          }
-          d++;
-        }
-        d++;
-        bits |= load<u64>(s) << count;
-        s += (63 - count) >> 3;
-        count |= 56;
+        continue;
       }
-      if (entry & SPECIAL) {
-        if (entry & SUBTABLE) {
-          bits >>= LITLEN_BITS;
-          count -= LITLEN_BITS;
-          const mask = (<usize>1 << ((entry >> 8) & 15)) - 1;
-          entry = load<u32>(litlen + ((<usize>(entry >> 16) + (<usize>bits & mask)) << 2));
-          if (entry & LITERAL) {
-            store<u8>(d++, <u8>(entry >> 16));
-            bits >>= entry & 255;
-            count -= entry & 255;
-            continue;
-          }
-        }
-        if (entry & END_OF_BLOCK) {
-          bits >>= entry & 255;
-          count -= entry & 255;
-          break;
-        }
-        if (entry & SPECIAL) return s - (count >> 3);
+      if (entry & END_OF_BLOCK) {
+        bits >>= entry & 255;
+        count -= entry & 255;
+        break;
       }
+      if (entry & SPECIAL) return s - (count >> 3);
       // extra bits, if any, sit above the code's own
       let n: usize = (entry >> 16) + ((<u32>bits & ((1 << (entry & 255)) - 1)) >> ((entry >> 8) & 15));
       bits >>= entry & 255;
