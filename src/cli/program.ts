@@ -9,6 +9,7 @@ const verbs = {
   record: async () => (await import('./record.ts')).recordCommand(),
   replay: async () => (await import('./replay.ts')).replayCommand(),
   report: async () => (await import('./report.ts')).reportCommand(),
+  trace: async () => (await import('./trace.ts')).traceCommand(),
 } satisfies Record<string, () => Promise<Command>>;
 
 /**
@@ -33,9 +34,13 @@ export async function program(args: readonly string[]): Promise<Command> {
   const asked = Object.entries(verbs).filter(([name]) => name === args.find((arg) => !arg.startsWith('-')));
   for (const [, load] of asked.length > 0 ? asked : Object.entries(verbs)) {
     const verb = await load();
-    verb.copyInheritedSettings(command);
-    for (const child of verb.commands) child.copyInheritedSettings(command);
+    inherit(verb, command);
     command.addCommand(verb);
   }
   return command;
+}
+
+function inherit(verb: Command, from: Command): void {
+  verb.copyInheritedSettings(from);
+  for (const child of verb.commands) inherit(child, from);
 }

@@ -1,11 +1,17 @@
-import type { TraceFacts, TraceReader, TraceSink } from './trace.ts';
+import { DataError } from '../../error.ts';
+import type { TraceBatch, TraceFacts, TraceReader, TraceSink } from './trace.ts';
 import { blankEvent } from './trace.ts';
 
 /**
  * Pushes a trace into a sink, all but its end.
- * @returns what the trace's end says; null if it has none, which a killed recorder left
+ * @param skip let pass that the trace can't be read from some byte on: what is behind it is left out then
+ * @returns what the trace's end says, null if it has none, which a killed recorder left; and the fault that reading ended at
  */
-export async function pump(reader: TraceReader, sink: TraceSink): Promise<TraceFacts | null> {
+export async function pump(
+  reader: TraceReader,
+  sink: TraceSink,
+  skip: boolean,
+): Promise<{ end: TraceFacts | null; fault: string | null }> {
   const containers: number[] = [];
   const mounts: number[] = [];
   const files: number[] = [];
@@ -22,8 +28,7 @@ export async function pump(reader: TraceReader, sink: TraceSink): Promise<TraceF
       files.push(sink.file({ ...file, mount: mounts[file.mount]! }));
     }
   };
-  for await (const b of reader.batches()) {
-    tables();
+  const push = (b: TraceBatch): void => {
     for (let i = 0; i < b.rows; i++) {
       event.timeNs = b.timeNs[i]!;
       event.op = b.op[i]!;
@@ -37,7 +42,23 @@ export async function pump(reader: TraceReader, sink: TraceSink): Promise<TraceF
       event.task = b.task[i]!;
       sink.event(event);
     }
+  };
+  const batches = reader.batches();
+  try {
+    for (;;) {
+      let next: IteratorResult<TraceBatch>;
+      try {
+        next = await batches.next();
+      } catch (error) {
+        if (!skip || !(error instanceof DataError)) throw error;
+        tables();
+        return { end: null, fault: error.message.slice(error.path.length + 2) };
+      }
+      tables();
+      if (next.done) return { end: reader.endFacts, fault: null };
+      push(next.value);
+    }
+  } finally {
+    await batches.return(undefined);
   }
-  tables();
-  return reader.endFacts;
 }
