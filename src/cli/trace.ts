@@ -63,7 +63,7 @@ export function traceCommand(): Command {
       .option('--json', 'print it as JSON');
   const limit = [
     '--max-references <number>',
-    'page references at most (default: 64 Mi, and 1,024 for each byte of the file)',
+    'page references at most (default: 16 Mi, and 256 for each byte of the file)',
   ] as const;
   reading(trace.command('info'))
     .description('references, pages, footprints by container and file type, re-use distances, loss, hash')
@@ -118,8 +118,8 @@ function synthCommand(): Command {
   writing(synth.command('compose'))
     .description('many containers out of recorded ones: each a copy of what one asked for, from its arrival on')
     .requiredOption(
-      '--from <trace[=names]...>',
-      'a recording of any readable format, and which containers of it, comma-separated (default: all)',
+      '--from <trace...>',
+      'recordings of any readable format; TRACE=NAME,… for some containers of one (default: all that asked for something)',
     )
     .option('--containers <number>', 'how many', '100')
     .option('--arrival <when>', 'all-at-once, every:2s, or poisson:10/s', 'all-at-once')

@@ -4,9 +4,9 @@ import { TRACE_OP_NAMES, TRACE_OPS, type TraceEvent, type TraceSink } from './tr
 
 /** Of one event: 64 GiB of a file. */
 const MAX_RUN = 2 ** 24;
-const FREE_REFERENCES = 2 ** 26;
-const REFERENCES_A_BYTE = 1024;
-const FREE_PAGES = 2 ** 24;
+const FREE_REFERENCES = 2 ** 24;
+const REFERENCES_A_BYTE = 256;
+const FREE_PAGES = 2 ** 22;
 const PAGES_A_BYTE = 16;
 
 /**
