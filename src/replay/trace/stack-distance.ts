@@ -3,7 +3,7 @@
  * hits. Mattson et al. 1970, by counting the times at which some page was last referenced (Bennett and Kruskal 1975).
  *
  * The times are bits, and a Fenwick tree holds how many are set in each word of 32: a thirty-second of a tree over times, which stays in
- * the processor's caches and has five levels less; three times as fast for a million pages. When the times run out, the pages get new
+ * the processor’s caches and has five levels less: twice as fast for a million pages. When the times run out, the pages get new
  * ones in the same order: memory is bounded by distinct pages.
  */
 export class StackDistances {
