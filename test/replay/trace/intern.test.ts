@@ -41,6 +41,29 @@ describe('64-bit ids to dense numbers', () => {
     }
   });
 
+  test('many at a time are numbered as one by one, and the two can be mixed', () => {
+    const next = random(8);
+    for (const distinct of [3, 1000, 60_000]) {
+      const ids = Array.from({ length: 100_000 }, () => [Math.imul(next(distinct), 4096) >>> 0, next(3)] as const);
+      const low = Uint32Array.from(ids, ([l]) => l);
+      const high = Uint32Array.from(ids, ([, h]) => h);
+      const interner = new IdInterner();
+      const out = new Uint32Array(ids.length);
+      const half = 33_333;
+      interner.internAll(low, high, half, out);
+      for (let i = half; i < 2 * half; i++) out[i] = interner.intern(low[i]!, high[i]!);
+      interner.internAll(
+        low.subarray(2 * half),
+        high.subarray(2 * half),
+        ids.length - 2 * half,
+        out.subarray(2 * half),
+      );
+      const expected = naive(ids);
+      expect([...out]).toEqual(expected);
+      expect(interner.size).toBe(Math.max(...new Set(expected)) + 1);
+    }
+  });
+
   test('an expected number of ids makes no difference', () => {
     const ids = Array.from({ length: 5000 }, (_, i) => [(i * i) % 3001, 0] as const);
     expect(interned(ids, 5000)).toEqual(interned(ids));
