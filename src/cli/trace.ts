@@ -12,7 +12,7 @@ import type { NamedEvent } from '../replay/trace/head.ts';
 import type { Footprint, TraceInfo } from '../replay/trace/info.ts';
 import {
   ARROW,
-  convertTrace,
+  convert as convertTrace,
   formatNames,
   formatOf,
   formatOfName,
@@ -279,9 +279,14 @@ function pagesOf({ page, pages }: NamedEvent): string {
 async function convert(path: string, flags: ReadFlags & LimitFlags & { output: string; to?: string }): Promise<void> {
   const to = await outputFormat(flags, [path]);
   if (to === undefined) throw new UsageError(`--to says in which format: ${formatNames('write').join(', ')}`);
-  const read = await convertTrace(path, { ...readOptions(flags), ...limitOf(flags), to, output: flags.output });
+  const read = await convertTrace(path, {
+    ...readOptions(flags),
+    ...limitOf(flags),
+    to: to?.name ?? ARROW,
+    output: flags.output,
+  });
   const from = read.format;
-  const whole = read.end === undefined ? null : read.end !== null && read.end.incomplete !== true;
+  const whole = read.end === undefined ? null : read.whole;
   const lacks = [from, to].flatMap((format) => (format?.lacks ? [{ format: format.name, lacks: format.lacks }] : []));
   for (const { format, lacks: what } of lacks) process.stderr.write(`foliolab: ${format} lacks ${what}\n`);
   if (whole === false)

@@ -5,6 +5,8 @@ import { ArrowTraceWriter } from './arrow/writer.ts';
 import { TraceBudget, within } from './budget.ts';
 import { BadRecords, type ReadOptions, type TraceFormat } from './formats/format.ts';
 import { TRACE_FORMATS } from './formats/index.ts';
+import { lcs } from './formats/lcs.ts';
+import { oracleGeneral } from './formats/oracle-general.ts';
 import { Enough, HeadSink, type NamedEvent } from './head.ts';
 import { type TraceInfo, TraceSummary } from './info.ts';
 import { pump } from './pump.ts';
@@ -132,9 +134,10 @@ export async function readTrace(path: string, sink: TraceSink, options: ReadTrac
   const format = options.format === undefined ? await recognise(path) : formatOf(options.format, 'read');
   if (format === null) {
     const reader = await ArrowTraceReader.open(path);
-    const { end, fault } = await pump(reader, sink, options.skipBad === true);
-    const sha256 = fault === null ? reader.sha256() : await hashFile(path);
-    return { format, end, skipped: fault === null ? 0 : 1, firstSkipped: fault, sha256 };
+    const faults: string[] = [];
+    const end = await pump(reader, sink, options.skipBad ? (what) => faults.push(what) : undefined);
+    const sha256 = faults.length === 0 ? reader.sha256() : await hashFile(path);
+    return { format, end, skipped: faults.length, firstSkipped: faults[0] ?? null, sha256 };
   }
   const input = await openInput(path);
   const bad = new BadRecords(path, options.skipBad === true);
@@ -153,25 +156,35 @@ export function traceWriter(format: TraceFormat | null, path: string): Promise<T
 }
 
 export interface ConvertOptions extends ReadTraceOptions {
-  readonly to: TraceFormat | null;
+  /** name of a format that is written */
+  readonly to: string;
   readonly output: string;
   readonly maxReferences?: number | undefined;
 }
 
+/** What came of a conversion. */
+export interface Converted extends ReadTrace {
+  readonly to: TraceFormat | null;
+  /** whether the input says that it is whole; true where its format can't say */
+  readonly whole: boolean;
+}
+
 /** Converts a trace, streaming. The output appears when it is whole. @throws DataError, UsageError; nothing is left behind then */
-export async function convertTrace(path: string, options: ConvertOptions): Promise<ReadTrace> {
+export async function convert(path: string, options: ConvertOptions): Promise<Converted> {
+  const to = formatOf(options.to, 'write');
+  // What is written a request a reference: the others write a run as a run.
   const budget = new TraceBudget(path, options.maxReferences);
   if (options.format === undefined) await recognise(path);
   else formatOf(options.format, 'read');
-  const sink = await traceWriter(options.to, options.output);
+  const sink = await traceWriter(to, options.output);
   try {
-    const read = await readTrace(path, within(budget, sink), options);
+    const read = await readTrace(path, to === oracleGeneral || to === lcs ? within(budget, sink) : sink, options);
     await sink.end({
       ...read.end,
       ...(read.end === null && { incomplete: true }),
       ...(read.skipped > 0 && { skippedRecords: read.skipped }),
     });
-    return read;
+    return { ...read, to, whole: read.end === undefined || (read.end !== null && read.end.incomplete !== true) };
   } catch (error) {
     await sink.abort();
     throw error;

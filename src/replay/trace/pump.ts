@@ -4,14 +4,14 @@ import { blankEvent } from './trace.ts';
 
 /**
  * Pushes a trace into a sink, all but its end.
- * @param skip let pass that the trace can't be read from some byte on: what is behind it is left out then
- * @returns what the trace's end says, null if it has none, which a killed recorder left; and the fault that reading ended at
+ * @param onFault is told why the trace can't be read from some byte on; what is behind it is left out then. Without it that is an error
+ * @returns what the trace's end says; null if it has none, which a killed recorder left, or isn't reached
  */
 export async function pump(
   reader: TraceReader,
   sink: TraceSink,
-  skip: boolean,
-): Promise<{ end: TraceFacts | null; fault: string | null }> {
+  onFault?: (what: string) => void,
+): Promise<TraceFacts | null> {
   const containers: number[] = [];
   const mounts: number[] = [];
   const files: number[] = [];
@@ -50,12 +50,13 @@ export async function pump(
       try {
         next = await batches.next();
       } catch (error) {
-        if (!skip || !(error instanceof DataError)) throw error;
+        if (onFault === undefined || !(error instanceof DataError)) throw error;
         tables();
-        return { end: null, fault: error.message.slice(error.path.length + 2) };
+        onFault(error.message.slice(error.path.length + 2));
+        return null;
       }
       tables();
-      if (next.done) return { end: reader.endFacts, fault: null };
+      if (next.done) return reader.endFacts;
       push(next.value);
     }
   } finally {

@@ -3,7 +3,7 @@ import { join } from 'node:path';
 import { describe, expect, test } from 'vitest';
 import { DataError } from '../../../src/error.ts';
 import { ArrowTraceWriter } from '../../../src/replay/trace/arrow/writer.ts';
-import { convertTrace, formatOf, traceHead, traceInfo } from '../../../src/replay/trace/open.ts';
+import { convert, traceHead, traceInfo } from '../../../src/replay/trace/open.ts';
 import { TRACE_OP_NAMES } from '../../../src/replay/trace/trace.ts';
 import { random } from '../../erofs/random.ts';
 import { temporaryFolder } from '../support.ts';
@@ -50,8 +50,8 @@ async function exercise(path: string, skipBad: boolean): Promise<string | null> 
   for (const ask of [
     () => traceInfo(path, { reuse: true, skipBad }),
     () => traceHead(path, 1000, { skipBad }),
-    () => convertTrace(path, { to: null, output, skipBad }),
-    () => convertTrace(path, { to: formatOf('lcs', 'write'), output, skipBad }),
+    () => convert(path, { to: 'arrow', output, skipBad }),
+    () => convert(path, { to: 'lcs', output, skipBad }),
   ]) {
     const start = performance.now();
     try {

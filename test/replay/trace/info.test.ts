@@ -9,7 +9,7 @@ import { TraceBudget } from '../../../src/replay/trace/budget.ts';
 import { oracleGeneral } from '../../../src/replay/trace/formats/oracle-general.ts';
 import type { TraceInfo } from '../../../src/replay/trace/info.ts';
 import { TraceSummary } from '../../../src/replay/trace/info.ts';
-import { convertTrace, formatOf, recognise, traceHead, traceInfo } from '../../../src/replay/trace/open.ts';
+import { convert, recognise, traceHead, traceInfo } from '../../../src/replay/trace/open.ts';
 import { OP, TRACE_OPS, type TraceEvent, type TraceOp } from '../../../src/replay/trace/trace.ts';
 import { temporaryFile, temporaryFolder } from '../support.ts';
 import { event, MemorySink, said, writeTrace } from './memory-sink.ts';
@@ -257,7 +257,7 @@ describe('a trace whose recorder was killed', () => {
 
   test('converted, it is still not whole', async () => {
     const output = join(temporaryFolder(), 'out.arrows');
-    const read = await convertTrace(await killed(10), { to: null, output });
+    const read = await convert(await killed(10), { to: 'arrow', output });
     expect(read.end).toBe(null);
     expect(await traceInfo(output, { reuse: false })).toMatchObject({
       whole: false,
@@ -282,7 +282,7 @@ describe('a trace that names more pages than anything could have', () => {
       const path = await hostile(rows, pages);
       expect(await said(traceInfo(path, { reuse: false }))).toMatch(wrong);
       const output = join(temporaryFolder(), 'out');
-      expect(await said(convertTrace(path, { to: formatOf('oracle-general', 'write'), output }))).toMatch(wrong);
+      expect(await said(convert(path, { to: 'oracleGeneral', output }))).toMatch(wrong);
       expect(existsSync(output)).toBe(false);
       expect((await traceHead(path, 1))[0]!.pages).toBe(pages);
     }
