@@ -113,23 +113,22 @@ function readLine(text: string, line: number, fields: Fields, names: Map<string,
 }
 
 function pushLine(trace: PageCacheTrace, r: Line): void {
-  const { time, task, container, device, ino, first, last } = r;
-  const where = `line ${r.line}`;
+  const { time, task, container, device, ino, first, last, line } = r;
   switch (r.kind) {
     case 71:
-      trace.read(time, task, container, device, ino, first, last, where);
+      trace.read(time, task, container, device, ino, first, last, line);
       return;
     case 77:
-      trace.faultAround(time, task, container, device, ino, first, last, where);
+      trace.faultAround(time, task, container, device, ino, first, last, line);
       return;
     case 70:
-      trace.fault(time, task, container, device, ino, first, where);
+      trace.fault(time, task, container, device, ino, first, line);
       return;
     case 65:
-      trace.effect(OP.fill, time, task, container, device, ino, first, last, where);
+      trace.effect(OP.fill, time, task, container, device, ino, first, last, line);
       return;
     case 68:
-      trace.effect(OP.drop, time, task, container, device, ino, first, last, where);
+      trace.effect(OP.drop, time, task, container, device, ino, first, last, line);
       return;
     case 80:
       trace.pageFault(task, first);

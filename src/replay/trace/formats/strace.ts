@@ -1,6 +1,6 @@
 import { blankEvent, OP, type TraceFacts, type TraceSink } from '../trace.ts';
 import { PrintedTimes } from './day-time.ts';
-import { type BadRecords, Tables, type TraceFormat, type TraceInput } from './format.ts';
+import { type BadRecords, ownText, Tables, type TraceFormat, type TraceInput } from './format.ts';
 import { clip, lines } from './lines.ts';
 import { StartClock } from './start.ts';
 
@@ -548,9 +548,4 @@ function unescaped(printed: string): string {
     else bytes.push(Buffer.from(part));
   }
   return Buffer.concat(bytes).toString();
-}
-
-/** A text in memory of its own: a part of a chunk would keep the whole chunk. */
-function ownText(text: string): string {
-  return Buffer.from(text).toString();
 }

@@ -40,11 +40,12 @@ async function readTracefs(input: TraceInput, sink: TraceSink, { bad }: ReadOpti
   for await (const chunk of lines(input, bad)) {
     for (let i = 0; i < chunk.texts.length; i++) {
       const line = chunk.texts[i]!;
-      const where = `line ${chunk.first + i}`;
+      const number = chunk.first + i;
       const kind = text.parse(line);
       if (kind !== LINE.event) {
         if (kind === LINE.lost) lost += Math.max(text.lost, 1);
-        else if (kind === LINE.unknown) bad.record(where, `'${clip(line)}' is no event as the kernel prints them`);
+        else if (kind === LINE.unknown)
+          bad.record(`line ${number}`, `'${clip(line)}' is no event as the kernel prints them`);
         continue;
       }
       const { time, task, a, b, c, d } = text;
@@ -56,19 +57,19 @@ async function readTracefs(input: TraceInput, sink: TraceSink, { bad }: ReadOpti
       perf ||= text.perf;
       switch (text.event) {
         case 'mm_filemap_get_pages':
-          trace.read(time, task, container, b, a, c, d, where);
+          trace.read(time, task, container, b, a, c, d, number);
           break;
         case 'mm_filemap_map_pages':
-          trace.faultAround(time, task, container, b, a, c, d, where);
+          trace.faultAround(time, task, container, b, a, c, d, number);
           break;
         case 'mm_filemap_fault':
-          trace.fault(time, task, container, b, a, c, where);
+          trace.fault(time, task, container, b, a, c, number);
           break;
         case 'mm_filemap_add_to_page_cache':
-          trace.effect(OP.fill, time, task, container, b, a, c, d, where);
+          trace.effect(OP.fill, time, task, container, b, a, c, d, number);
           break;
         case 'mm_filemap_delete_from_page_cache':
-          trace.effect(OP.drop, time, task, container, b, a, c, d, where);
+          trace.effect(OP.drop, time, task, container, b, a, c, d, number);
           break;
         case 'page_fault_user':
         case 'page_fault_kernel':

@@ -5,7 +5,7 @@ import { blankEvent, OP, type TraceFacts, type TraceSink } from '../trace.ts';
 import { type Access, Accesses } from './accesses.ts';
 
 /** Accesses that are held back, so that later ones can tell what they were. */
-const HELD = 2 ** 17;
+const HELD = 2 ** 14;
 /** a folio of 1 GiB, which only hugetlbfs has */
 const MAX_ORDER = 18;
 const MAX_PAGE = 2 ** 32;
@@ -53,9 +53,9 @@ export class PageCacheTrace {
     ino: number,
     first: number,
     last: number,
-    where: string,
+    line: number,
   ): void {
-    const access = this.#access(time, task, container, device, ino, first, last - first + 1, where);
+    const access = this.#access(time, task, container, device, ino, first, last - first + 1, line);
     if (access !== null) this.#accesses.read(access, last, -1);
   }
 
@@ -67,14 +67,14 @@ export class PageCacheTrace {
     ino: number,
     first: number,
     last: number,
-    where: string,
+    line: number,
   ): void {
-    const access = this.#access(time, task, container, device, ino, first, last - first + 1, where);
+    const access = this.#access(time, task, container, device, ino, first, last - first + 1, line);
     if (access !== null) this.#accesses.faultAround(access);
   }
 
-  fault(time: Time, task: number, container: string, device: number, ino: number, page: number, where: string): void {
-    const access = this.#access(time, task, container, device, ino, page, 1, where);
+  fault(time: Time, task: number, container: string, device: number, ino: number, page: number, line: number): void {
+    const access = this.#access(time, task, container, device, ino, page, 1, line);
     if (access !== null) this.#accesses.fault(access);
   }
 
@@ -88,13 +88,13 @@ export class PageCacheTrace {
     ino: number,
     page: number,
     order: number,
-    where: string,
+    line: number,
   ): void {
     if (order > MAX_ORDER) {
-      this.#bad.record(where, `a folio of order ${order} is larger than 1 GiB`);
+      this.#bad.record(`line ${line}`, `a folio of order ${order} is larger than 1 GiB`);
       return;
     }
-    const access = this.#access(time, task, container, device, ino, page, 2 ** order, where);
+    const access = this.#access(time, task, container, device, ino, page, 2 ** order, line);
     if (access === null) return;
     access.op = op;
     const cached = this.#cached.of(this.#tables.inode(access.mount, ino));
@@ -128,16 +128,14 @@ export class PageCacheTrace {
     ino: number,
     page: number,
     pages: number,
-    where: string,
+    line: number,
   ): Access | null {
     if (pages < 1 || page + pages > MAX_PAGE) {
-      this.#bad.record(
-        where,
-        pages < 1 ? `its last page is before its first, ${page}` : 'its last page is beyond 2^32',
-      );
+      const what = pages < 1 ? `its last page is before its first, ${page}` : 'its last page is beyond 2^32';
+      this.#bad.record(`line ${line}`, what);
       return null;
     }
-    const timeNs = this.#clock.at(time, where);
+    const timeNs = this.#clock.at(time, line);
     if (timeNs < 0) return null;
     this.#begin();
     let mount = this.#devices.get(device);
@@ -173,10 +171,13 @@ export class PageCacheTrace {
 const CHUNK_PAGES = 1024;
 const CHUNK_WORDS = CHUNK_PAGES / 32;
 
-/** Which pages of which files are cached, in room for those that are, wherever in a file a page says that it lies. */
+/** Which pages of which files are cached, in room for those that were, wherever in a file a page says that it lies. */
 class CachedPages {
   readonly #chunks = new Map<number, Uint32Array>();
   #file = 0;
+  /** the chunk that was looked at last: pages come and go in runs */
+  #key = -1;
+  #chunk: Uint32Array | undefined = undefined;
 
   /** Those of a file, until the next call. */
   of(file: number): this {
@@ -185,17 +186,17 @@ class CachedPages {
   }
 
   has(page: number): boolean {
-    const chunk = this.#chunks.get(this.#key(page));
+    const chunk = this.#chunkOf(page);
     return chunk !== undefined && ((chunk[(page >>> 5) % CHUNK_WORDS]! >>> (page & 31)) & 1) !== 0;
   }
 
   add(first: number, pages: number): void {
     for (let page = first; page < first + pages; ) {
-      const key = this.#key(page);
-      let chunk = this.#chunks.get(key);
+      let chunk = this.#chunkOf(page);
       if (chunk === undefined) {
         chunk = new Uint32Array(CHUNK_WORDS);
-        this.#chunks.set(key, chunk);
+        this.#chunk = chunk;
+        this.#chunks.set(this.#key, chunk);
       }
       const end = Math.min(first + pages, (Math.floor(page / CHUNK_PAGES) + 1) * CHUNK_PAGES);
       for (; page < end; page++) chunk[(page >>> 5) % CHUNK_WORDS]! |= 1 << (page & 31);
@@ -204,19 +205,22 @@ class CachedPages {
 
   delete(first: number, pages: number): void {
     for (let page = first; page < first + pages; ) {
-      const key = this.#key(page);
-      const chunk = this.#chunks.get(key);
+      const chunk = this.#chunkOf(page);
       const end = Math.min(first + pages, (Math.floor(page / CHUNK_PAGES) + 1) * CHUNK_PAGES);
       if (chunk === undefined) {
         page = end;
         continue;
       }
       for (; page < end; page++) chunk[(page >>> 5) % CHUNK_WORDS]! &= ~(1 << (page & 31));
-      if (chunk.every((word) => word === 0)) this.#chunks.delete(key);
     }
   }
 
-  #key(page: number): number {
-    return this.#file * (MAX_PAGE / CHUNK_PAGES) + Math.floor(page / CHUNK_PAGES);
+  #chunkOf(page: number): Uint32Array | undefined {
+    const key = this.#file * (MAX_PAGE / CHUNK_PAGES) + Math.floor(page / CHUNK_PAGES);
+    if (key !== this.#key) {
+      this.#key = key;
+      this.#chunk = this.#chunks.get(key);
+    }
+    return this.#chunk;
   }
 }
