@@ -1,6 +1,8 @@
 import { alibabaBlock, blkparse } from './block.ts';
+import { bpftrace } from './bpftrace.ts';
 import { csv } from './csv.ts';
 import { estargz } from './estargz.ts';
+import { fatrace } from './fatrace.ts';
 import type { TraceFormat } from './format.ts';
 import { genericCsv } from './generic-csv.ts';
 import { ids } from './ids.ts';
@@ -11,6 +13,8 @@ import { oracleGeneral } from './oracle-general.ts';
 import { overlaybd } from './overlaybd.ts';
 import { parquet } from './parquet.ts';
 import { soci } from './soci.ts';
+import { strace } from './strace.ts';
+import { tracefs } from './tracefs.ts';
 
 /** Every format but our own, the Arrow stream, by name. */
 export const TRACE_FORMATS: readonly TraceFormat[] = [
@@ -22,6 +26,10 @@ export const TRACE_FORMATS: readonly TraceFormat[] = [
   ids,
   alibabaBlock,
   blkparse,
+  tracefs,
+  bpftrace,
+  strace,
+  fatrace,
   estargz,
   nydusOptimizer,
   nydusPattern,

@@ -1,8 +1,8 @@
 import { describe, expect, test } from 'vitest';
-import { type Access, Accesses } from '../../src/recorder/accesses.ts';
-import { PageSet } from '../../src/recorder/page-set.ts';
-import { TRACE_OP_NAMES } from '../../src/replay/trace/trace.ts';
-import { random } from '../erofs/random.ts';
+import { PageSet } from '../../../src/recorder/page-set.ts';
+import { type Access, Accesses } from '../../../src/replay/trace/kernel/accesses.ts';
+import { TRACE_OP_NAMES } from '../../../src/replay/trace/trace.ts';
+import { random } from '../../erofs/random.ts';
 
 const all = new PageSet();
 all.add(0, 10_000);

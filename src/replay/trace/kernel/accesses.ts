@@ -1,5 +1,4 @@
-import { OP } from '../replay/trace/trace.ts';
-import type { PageSet } from './page-set.ts';
+import { OP } from '../trace.ts';
 
 /** What the kernel's events say of a file's pages, before it is known what was an access. */
 export interface Access {
@@ -15,6 +14,11 @@ export interface Access {
   task: number;
   /** page number of the address whose fault this was, −1 unknown */
   address: number;
+}
+
+/** The pages of a file that are cached. */
+export interface Cached {
+  has(page: number): boolean;
 }
 
 /** Fault-around windows whose touched page was worked out, and how. */
@@ -66,11 +70,11 @@ export class Accesses {
   readonly touches: TouchCounts = { exact: 0, agreed: 0, unknown: 0 };
   readonly #files = new Map<string, FileState>();
   readonly #tasks = new Map<number, TaskState>();
-  readonly #cached: (mount: number, ino: number) => PageSet | undefined;
+  readonly #cached: (mount: number, ino: number) => Cached | undefined;
   #held: Access[] = [];
 
   /** @param cached the pages of a file that are cached at the time of the event */
-  constructor(cached: (mount: number, ino: number) => PageSet | undefined) {
+  constructor(cached: (mount: number, ino: number) => Cached | undefined) {
     this.#cached = cached;
   }
 
@@ -138,10 +142,10 @@ export class Accesses {
     this.#held.push(access);
   }
 
-  /** Accesses up to a time, in order: what is known by now of those windows is all that will be. */
-  *release(untilNs: number): Generator<Access> {
+  /** Accesses up to a time, in order, `most` of them: what is known by now of those windows is all that will be. */
+  *release(untilNs: number, most = Number.POSITIVE_INFINITY): Generator<Access> {
     let n = 0;
-    while (n < this.#held.length && this.#held[n]!.timeNs <= untilNs) n++;
+    while (n < this.#held.length && n < most && this.#held[n]!.timeNs <= untilNs) n++;
     const out = this.#held.slice(0, n);
     this.#held = this.#held.slice(n);
     for (const access of out) {

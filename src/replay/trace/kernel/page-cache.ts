@@ -1,0 +1,226 @@
+import type { BadRecords } from '../formats/format.ts';
+import { Tables } from '../formats/format.ts';
+import { StartClock, type Time } from '../formats/start.ts';
+import { blankEvent, OP, type TraceFacts, type TraceSink } from '../trace.ts';
+import { type Access, Accesses } from './accesses.ts';
+
+/** Accesses that are held back, so that later ones can tell what they were. */
+const HELD = 2 ** 14;
+/** a folio of 1 GiB, which only hugetlbfs has */
+const MAX_ORDER = 18;
+const MAX_PAGE = 2 ** 32;
+
+/**
+ * Makes a trace of what a kernel said of its page cache, as the recorder does of the same events, in the order of time. A device is a mount,
+ * named by its numbers. How long files are isn't known, so that a read isn't clipped to the end of its file.
+ */
+export class PageCacheTrace {
+  readonly #sink: TraceSink;
+  readonly #source: string;
+  readonly #bad: BadRecords;
+  readonly #clock: StartClock;
+  readonly #tables: Tables;
+  readonly #event = blankEvent();
+  readonly #devices = new Map<number, number>();
+  readonly #cached = new CachedPages();
+  readonly #accesses: Accesses;
+  #begun = false;
+
+  constructor(sink: TraceSink, source: string, bad: BadRecords) {
+    this.#sink = sink;
+    this.#source = source;
+    this.#bad = bad;
+    this.#clock = new StartClock(bad);
+    this.#tables = new Tables(sink);
+    this.#accesses = new Accesses((mount, ino) => this.#cached.of(this.#tables.inode(mount, ino)));
+  }
+
+  /** @param address in bytes */
+  pageFault(task: number, address: number): void {
+    this.#accesses.pageFault(task, Math.floor(address / 4096));
+  }
+
+  exit(task: number): void {
+    this.#accesses.exit(task);
+  }
+
+  /** A read, from one page to another. @param device major << 20 | minor */
+  read(
+    time: Time,
+    task: number,
+    container: string,
+    device: number,
+    ino: number,
+    first: number,
+    last: number,
+    line: number,
+  ): void {
+    const access = this.#access(time, task, container, device, ino, first, last - first + 1, line);
+    if (access !== null) this.#accesses.read(access, last, -1);
+  }
+
+  faultAround(
+    time: Time,
+    task: number,
+    container: string,
+    device: number,
+    ino: number,
+    first: number,
+    last: number,
+    line: number,
+  ): void {
+    const access = this.#access(time, task, container, device, ino, first, last - first + 1, line);
+    if (access !== null) this.#accesses.faultAround(access);
+  }
+
+  fault(time: Time, task: number, container: string, device: number, ino: number, page: number, line: number): void {
+    const access = this.#access(time, task, container, device, ino, page, 1, line);
+    if (access !== null) this.#accesses.fault(access);
+  }
+
+  /** Pages of a folio go in or out. */
+  effect(
+    op: number,
+    time: Time,
+    task: number,
+    container: string,
+    device: number,
+    ino: number,
+    page: number,
+    order: number,
+    line: number,
+  ): void {
+    if (order > MAX_ORDER) {
+      this.#bad.record(`line ${line}`, `a folio of order ${order} is larger than 1 GiB`);
+      return;
+    }
+    const access = this.#access(time, task, container, device, ino, page, 2 ** order, line);
+    if (access === null) return;
+    access.op = op;
+    const cached = this.#cached.of(this.#tables.inode(access.mount, ino));
+    if (op === OP.fill) cached.add(page, access.pages);
+    else cached.delete(page, access.pages);
+    this.#accesses.effect(access);
+  }
+
+  /** The name of a device, as the kernel has it. */
+  deviceName(device: number): string {
+    return `${Math.floor(device / 2 ** 20)}:${device % 2 ** 20}`;
+  }
+
+  /** Pushes what is held, the last of which may still be told by what follows. */
+  push(): void {
+    if (this.#accesses.held > 2 * HELD) this.#push(this.#accesses.held - HELD);
+  }
+
+  /** @returns what is known at the end */
+  end(): TraceFacts {
+    this.#begin();
+    this.#push(Number.POSITIVE_INFINITY);
+    return { touches: this.#accesses.touches };
+  }
+
+  #access(
+    time: Time,
+    task: number,
+    container: string,
+    device: number,
+    ino: number,
+    page: number,
+    pages: number,
+    line: number,
+  ): Access | null {
+    if (pages < 1 || page + pages > MAX_PAGE) {
+      const what = pages < 1 ? `its last page is before its first, ${page}` : 'its last page is beyond 2^32';
+      this.#bad.record(`line ${line}`, what);
+      return null;
+    }
+    const timeNs = this.#clock.at(time, line);
+    if (timeNs < 0) return null;
+    this.#begin();
+    let mount = this.#devices.get(device);
+    if (mount === undefined) {
+      mount = this.#tables.mount(this.deviceName(device));
+      this.#devices.set(device, mount);
+    }
+    return { timeNs, op: 0, container, mount, ino, page, pages, touch: -1, task, address: -1 };
+  }
+
+  #begin(): void {
+    if (this.#begun) return;
+    this.#begun = true;
+    this.#sink.facts({ source: this.#source, ...this.#clock.facts, readsClipped: false });
+  }
+
+  #push(most: number): void {
+    const e = this.#event;
+    for (const access of this.#accesses.release(Number.POSITIVE_INFINITY, most)) {
+      e.timeNs = access.timeNs;
+      e.op = access.op;
+      e.container = this.#tables.container(access.container);
+      e.file = this.#tables.inode(access.mount, access.ino);
+      e.page = access.page;
+      e.pages = access.pages;
+      e.touch = access.touch;
+      e.task = access.task;
+      this.#sink.event(e);
+    }
+  }
+}
+
+const CHUNK_PAGES = 1024;
+const CHUNK_WORDS = CHUNK_PAGES / 32;
+
+/** Which pages of which files are cached, in room for those that were, wherever in a file a page says that it lies. */
+class CachedPages {
+  readonly #chunks = new Map<number, Uint32Array>();
+  #file = 0;
+  /** the chunk that was looked at last: pages come and go in runs */
+  #key = -1;
+  #chunk: Uint32Array | undefined = undefined;
+
+  /** Those of a file, until the next call. */
+  of(file: number): this {
+    this.#file = file;
+    return this;
+  }
+
+  has(page: number): boolean {
+    const chunk = this.#chunkOf(page);
+    return chunk !== undefined && ((chunk[(page >>> 5) % CHUNK_WORDS]! >>> (page & 31)) & 1) !== 0;
+  }
+
+  add(first: number, pages: number): void {
+    for (let page = first; page < first + pages; ) {
+      let chunk = this.#chunkOf(page);
+      if (chunk === undefined) {
+        chunk = new Uint32Array(CHUNK_WORDS);
+        this.#chunk = chunk;
+        this.#chunks.set(this.#key, chunk);
+      }
+      const end = Math.min(first + pages, (Math.floor(page / CHUNK_PAGES) + 1) * CHUNK_PAGES);
+      for (; page < end; page++) chunk[(page >>> 5) % CHUNK_WORDS]! |= 1 << (page & 31);
+    }
+  }
+
+  delete(first: number, pages: number): void {
+    for (let page = first; page < first + pages; ) {
+      const chunk = this.#chunkOf(page);
+      const end = Math.min(first + pages, (Math.floor(page / CHUNK_PAGES) + 1) * CHUNK_PAGES);
+      if (chunk === undefined) {
+        page = end;
+        continue;
+      }
+      for (; page < end; page++) chunk[(page >>> 5) % CHUNK_WORDS]! &= ~(1 << (page & 31));
+    }
+  }
+
+  #chunkOf(page: number): Uint32Array | undefined {
+    const key = this.#file * (MAX_PAGE / CHUNK_PAGES) + Math.floor(page / CHUNK_PAGES);
+    if (key !== this.#key) {
+      this.#key = key;
+      this.#chunk = this.#chunks.get(key);
+    }
+    return this.#chunk;
+  }
+}
