@@ -169,19 +169,20 @@ describe('a trace as an Arrow stream', () => {
         else bad[at]! ^= 1 << next(8);
       }
       writeFileSync(path, bad);
-      const start = performance.now();
+      const start = process.cpuUsage();
       try {
         const { events, containers, files } = await read(path);
-        for (const e of events) expect(e.container < containers.length && e.file < files.length).toBe(true);
+        expect(events.every((e) => e.container < containers.length && e.file < files.length)).toBe(true);
       } catch (error) {
         if (!(error instanceof DataError)) throw error;
         expect(error.message).toMatch(/bad\.arrows: (message at byte|row) \d+/);
         errors++;
       }
-      expect(performance.now() - start).toBeLessThan(1000);
+      const { user, system } = process.cpuUsage(start);
+      expect(user + system).toBeLessThan(1e6);
     }
     expect(errors).toBeGreaterThan(1000);
-  });
+  }, 120_000);
 
   test('a row that names no file, goes back in time or touches what it does not have is refused by its number', async () => {
     const bad = async (change: (e: TraceEvent) => void): Promise<string> => {
