@@ -37,6 +37,8 @@ async function readTracefs(input: TraceInput, sink: TraceSink, { bad }: ReadOpti
   const names = new Map<number, string>();
   let lost = 0;
   let perf = false;
+  let device = -1;
+  let container = '?';
   for await (const chunk of lines(input, bad)) {
     for (let i = 0; i < chunk.texts.length; i++) {
       const line = chunk.texts[i]!;
@@ -49,9 +51,9 @@ async function readTracefs(input: TraceInput, sink: TraceSink, { bad }: ReadOpti
         continue;
       }
       const { time, task, a, b, c, d } = text;
-      let container = names.get(b);
-      if (container === undefined) {
-        container = trace.deviceName(b);
+      if (b !== device) {
+        device = b;
+        container = names.get(b) ?? trace.deviceName(b);
         names.set(b, container);
       }
       perf ||= text.perf;

@@ -22,6 +22,8 @@ export class PageCacheTrace {
   readonly #tables: Tables;
   readonly #event = blankEvent();
   readonly #devices = new Map<number, number>();
+  #device = -1;
+  #mount = 0;
   readonly #cached = new CachedPages();
   readonly #accesses: Accesses;
   #begun = false;
@@ -138,12 +140,18 @@ export class PageCacheTrace {
     const timeNs = this.#clock.at(time, line);
     if (timeNs < 0) return null;
     this.#begin();
+    if (device !== this.#device) this.#changeDevice(device);
+    return { timeNs, op: 0, container, mount: this.#mount, ino, page, pages, touch: -1, task, address: -1 };
+  }
+
+  #changeDevice(device: number): void {
     let mount = this.#devices.get(device);
     if (mount === undefined) {
       mount = this.#tables.mount(this.deviceName(device));
       this.#devices.set(device, mount);
     }
-    return { timeNs, op: 0, container, mount, ino, page, pages, touch: -1, task, address: -1 };
+    this.#device = device;
+    this.#mount = mount;
   }
 
   #begin(): void {

@@ -162,8 +162,8 @@ export class KernelText {
     const major = this.#after('dev') ? this.#number() : -1;
     const minor = this.#is(58) ? this.#number() : -1;
     this.a = this.#after('ino') ? this.#hex() : -1;
-    this.b = major * 2 ** 20 + minor;
     if (!(major >= 0 && major < 4096 && minor >= 0 && minor < 2 ** 20 && this.a >= 0)) return false;
+    this.b = ((major << 20) | minor) >>> 0;
     if (body >= 3) {
       // before Linux 5.17 also ` page=…`, and no order
       const ofs = line.indexOf(' ofs=', this.#at);
