@@ -119,6 +119,10 @@ class BoundTrace implements TraceBinding {
     this.#options = options;
   }
 
+  get readsClipped(): boolean {
+    return this.#trace.header.readsClipped !== false;
+  }
+
   /** The trace's rows. What its header says of its images is settled before the first of them. */
   async *batches(): AsyncGenerator<TraceRow[]> {
     let bound = false;

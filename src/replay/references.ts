@@ -76,6 +76,8 @@ export interface TraceBinding extends RowSource {
   path: string;
   /** what its rows are counted in */
   readonly unit: 'line' | 'row';
+  /** false: reads may reach past the end of the file, where they ended; known once the first row has been read */
+  readonly readsClipped?: boolean;
   /** The image behind a mount id. @throws when it is bound to none */
   imageOf(mount: string, row: TraceRow): ImageIndex;
   backingOf(mount: string): Backing;
@@ -201,6 +203,10 @@ class ReferenceSetBuilder {
     }
     if (count === 0) return;
     const pages = image.pagesOf(ordinal);
+    if (row.op === 'read' && this.#traces[source]!.readsClipped === false) {
+      count = Math.min(count, pages - first);
+      if (count <= 0) return;
+    }
     if (first + count > pages) {
       if (row.op === 'fault') {
         this.#skipped.pastEnd++;

@@ -266,3 +266,32 @@ describe('foliolab trace synth', () => {
     expect(info).toMatchObject({ distinctPages: 5, whole: true });
   });
 });
+
+describe('a converted kernel trace', () => {
+  it('is replayed against the image: reads that reach past the end of file, as tracepoints have them, end where the file does', {
+    timeout: 120_000,
+  }, () => {
+    const folder = temporaryFolder();
+    const image = join(ROOT, 'traces/self/self.erofs');
+    const { stdout } = foliolab(['image', 'ls', image, '--json']);
+    const { entries } = JSON.parse(stdout) as { entries: { path: string; nid: number; size: number }[] };
+    const file = entries.find(({ path }) => path === '/src/cli/image.ts')!;
+    const head = (at: string): string => `          cat-7    [000] .....  ${at}: mm_filemap_`;
+    const text = [
+      `${head('10.000001')}add_to_page_cache: dev 0:39 ino ${file.nid.toString(16)} pfn=0x4a217c ofs=0 order=0`,
+      `${head('10.000002')}get_pages: dev=0:39 ino=${file.nid.toString(16)} ofs=0-131071`,
+      `${head('10.000003')}get_pages: dev=0:39 ino=${file.nid.toString(16)} ofs=1048576-1052671`,
+    ];
+    writeFileSync(join(folder, 'pipe.txt'), `${text.join('\n')}\n`);
+    const converted = foliolab(['trace', 'convert', 'pipe.txt', '-o', 'pipe.arrows'], folder);
+    expect(converted.status).toBe(0);
+    const replayed = (from: string): { references: number; footprintPages: number } => {
+      const args = ['replay', '--trace', join(folder, 'pipe.arrows'), '--mount', `0:39=${image}`, '--from', from];
+      const { stdout } = foliolab([...args, '--sharing', 'per-inode', '--json']);
+      return JSON.parse(stdout).rows[0];
+    };
+    expect(replayed('fills')).toMatchObject({ references: 1, footprintPages: 1 });
+    const pages = Math.ceil(file.size / 4096);
+    expect(replayed('demand')).toMatchObject({ references: pages, footprintPages: pages });
+  });
+});

@@ -4,7 +4,7 @@ import { CsvReader } from './formats/csv.ts';
 import { BadRecords } from './formats/format.ts';
 import { ROW_OPS, type TraceHeader, type TraceRow } from './row.ts';
 import type { RowTrace } from './rows.ts';
-import { type FileFacts, type MountFacts, type TraceEvent, type TraceSink, wholePage } from './trace.ts';
+import { type FileFacts, type MountFacts, type TraceEvent, type TraceFacts, type TraceSink, wholePage } from './trace.ts';
 
 /**
  * The CSV form of a recorded trace (traces/FORMAT.md): a header line naming the columns, one row per event, optionally preceded by
@@ -59,7 +59,9 @@ class Rows implements TraceSink {
     this.#line = line;
   }
 
-  facts(): void {}
+  facts({ readsClipped }: TraceFacts): void {
+    if (readsClipped === false) this.#header.readsClipped = false;
+  }
 
   container(name: string): number {
     return this.#containers.push(name) - 1;

@@ -73,4 +73,6 @@ export interface TraceRow {
 export interface TraceHeader {
   /** images by mount id: names of files beside the trace that may be its index or the image itself, and the hash of the image that ran */
   mounts: Map<string, { beside: readonly string[]; imageSha256: string | null; line: number }>;
+  /** false: reads are as they were asked for, and may reach past the end of the file */
+  readsClipped?: boolean;
 }

@@ -64,6 +64,7 @@ class ArrowRows implements RowTrace {
     const { containers, mounts, files } = this.#reader;
     let known = 0;
     for await (const b of this.#reader.batches()) {
+      if (this.#reader.facts.readsClipped === false) this.header.readsClipped = false;
       for (; known < mounts.length; known++) {
         const { name, index, image, imageSha256, ids } = mounts[known]!;
         if (ids === 'object' || ids === 'block')
