@@ -1,4 +1,4 @@
-import { DataBudget } from './budget.ts';
+import { DataBudget, MetadataBudget } from './budget.ts';
 import { ErofsError } from './error.ts';
 import { type FileType, INCOMPAT_FRAGMENTS } from './format.ts';
 import type { Image } from './image.ts';
@@ -71,6 +71,7 @@ export class Check {
   readonly #onFault: (fault: CheckFault) => void;
   readonly #faults: CheckFault[] = [];
   readonly #seen = new Set<number>();
+  readonly #budget: MetadataBudget;
   #names = 0;
   /** bytes of {@link files} */
   #claimed = 0;
@@ -82,6 +83,7 @@ export class Check {
     this.#image = image;
     this.#onFault = onFault;
     this.#sweep = sweep ? image.sweep() : null;
+    this.#budget = new MetadataBudget(image);
   }
 
   /** All but the data of files. */
@@ -97,14 +99,16 @@ export class Check {
     this.#inode('/', root, 0);
     const dirs: Directory[] = [{ path: '/', inode: root, parentNid: root.nid }];
     let others: Name[] = [];
-    while (this.#faults.length < MAX_FAULTS) {
+    while (this.#faults.length < MAX_FAULTS && !this.#budget.exceeded) {
       const dir = others.length < OTHERS ? dirs.pop() : undefined;
       if (dir !== undefined) {
         this.#attempt(dir.path, dir.inode.nid, () => this.#directory(dir, dirs, others));
         continue;
       }
       if (others.length === 0) break;
-      for (const name of others.sort((a, b) => a.nid - b.nid)) this.#name(name, dirs);
+      for (const name of others.sort((a, b) => a.nid - b.nid)) {
+        if (!this.#budget.exceeded) this.#name(name, dirs);
+      }
       others = [];
     }
   }
@@ -112,6 +116,7 @@ export class Check {
   /** The names in a directory. What they say are directories is looked at now, and goes to `dirs`; the rest to `others`. */
   #directory({ path, inode: dir, parentNid }: Directory, dirs: Directory[], others: Name[]): void {
     const prefix = path === '/' ? path : `${path}/`;
+    this.#budget.directory(dir);
     for (const { name, nid, type } of this.#image.dirents(dir)) {
       const expected = name === '.' ? dir.nid : name === '..' ? parentNid : null;
       if (expected !== null) {
@@ -119,6 +124,7 @@ export class Check {
         continue;
       }
       this.#names++;
+      this.#budget.take(nid, prefix.length + name.length);
       const found = { path: prefix + name, nid, type, parentNid: dir.nid, place: this.#names };
       if (type === 'directory') this.#name(found, dirs);
       else others.push(found);
@@ -169,7 +175,7 @@ export class Check {
   #inode(path: string, inode: Inode, place: number): void {
     const image = this.#image;
     this.#seen.add(inode.nid);
-    if (inode.xattrSize > 0) this.#attempt(path, inode.nid, () => void image.xattrs(inode));
+    if (inode.xattrSize > 0) this.#attempt(path, inode.nid, () => image.verifyXattrs(inode, this.#budget));
     if (inode.type === 'symlink') this.#attempt(path, inode.nid, () => void image.readlink(inode));
     if (inode.type !== 'file') return;
     this.files.push({ path, inode, place });

@@ -1,4 +1,4 @@
-import { type DataBudget, defaultMaxData } from './budget.ts';
+import { type DataBudget, defaultMaxData, defaultMaxMetadata, MetadataBudget } from './budget.ts';
 import { nameBytes, nameString, printableName } from './bytes.ts';
 import { Contents, type Piece } from './contents.ts';
 import type { Extent } from './data.ts';
@@ -10,7 +10,7 @@ import { type BlockReader, FileReader, MemoryReader } from './reader.ts';
 import { readSuperblock, type Superblock } from './superblock.ts';
 import { Sweep } from './sweep.ts';
 import { Volume } from './volume.ts';
-import { type LongPrefixes, prefixPlace, readLongPrefixes, readXattrs, type Xattr } from './xattr.ts';
+import { findXattr, type LongPrefixes, prefixPlace, readLongPrefixes, readXattrs, type Xattr } from './xattr.ts';
 
 /** A file name (opened, and closed by {@link Image.close}), the bytes, or anything that reads blocks. */
 export type ImageSource = string | Uint8Array | BlockReader;
@@ -23,6 +23,8 @@ export interface OpenOptions {
   maxBytes?: number;
   /** bound of the file data that one pass over the image decodes (check, extract, and what else asks for it), in bytes; default 1 GiB plus 1,024 times its size */
   maxData?: number;
+  /** bound of the metadata that one pass takes: bytes of directories, xattrs and paths; default 64 MiB plus 64 times its size; see {@link MetadataBudget} */
+  maxMetadata?: number;
 }
 
 /** What {@link Image.walk} yields. */
@@ -50,15 +52,18 @@ export class Image {
   readonly superblock: Superblock;
   /** see {@link OpenOptions.maxData} */
   readonly maxData: number;
+  /** see {@link OpenOptions.maxMetadata} */
+  readonly maxMetadata: number;
   readonly #vol: Volume;
   #prefixes: LongPrefixes | null = null;
   readonly #contents: Contents;
   readonly #packedContents: Contents;
   #packed: Inode | null = null;
 
-  private constructor(vol: Volume, maxData: number) {
+  private constructor(vol: Volume, maxData: number, maxMetadata: number) {
     this.#vol = vol;
     this.maxData = maxData;
+    this.maxMetadata = maxMetadata;
     this.superblock = vol.sb;
     const { metaboxNid } = vol.sb;
     this.#contents = new Contents(vol, (nid, offset, length) => this.#readPacked(nid, offset, length));
@@ -79,7 +84,7 @@ export class Image {
    *   when the number of devices given is not the image's. What it opened itself is closed then.
    */
   static open(source: ImageSource, options: OpenOptions = {}): Image {
-    for (const name of ['maxBytes', 'maxData'] as const) {
+    for (const name of ['maxBytes', 'maxData', 'maxMetadata'] as const) {
       const bound = options[name];
       if (bound !== undefined && !(bound >= 0)) throw new TypeError(`${name} is ${bound}, not a number of bytes`);
     }
@@ -89,7 +94,8 @@ export class Image {
       const devices = (options.devices ?? []).map((d) => toReader(d, opened));
       const vol = new Volume(primary, readSuperblock(primary), devices, options.maxBytes ?? 64 << 20);
       const size = [primary, ...devices].reduce((sum, reader) => sum + reader.size, 0);
-      const image = new Image(vol, options.maxData ?? defaultMaxData(size));
+      const { maxData = defaultMaxData(size), maxMetadata = defaultMaxMetadata(size) } = options;
+      const image = new Image(vol, maxData, maxMetadata);
       const root = image.root();
       if (root.type !== 'directory') {
         throw image.#vol.corrupt(`the root is a ${root.type}, not a directory`, root.nid, root.offset);
@@ -186,9 +192,17 @@ export class Image {
     return nameString(target);
   }
 
-  /** All extended attributes, inline ones first, in the order on disk. */
-  xattrs(inode: Inode): Xattr[] {
-    return readXattrs(this.#vol, inode, () => this.longPrefixes());
+  /**
+   * All extended attributes, inline ones first, in the order on disk.
+   * @param budget what may still be read
+   */
+  xattrs(inode: Inode, budget?: MetadataBudget): Xattr[] {
+    return readXattrs(this.#vol, inode, () => this.longPrefixes(), budget);
+  }
+
+  /** As {@link xattrs}, to see that it can be done: here a long prefix that isn't there is an error. */
+  verifyXattrs(inode: Inode, budget?: MetadataBudget): void {
+    readXattrs(this.#vol, inode, () => this.longPrefixes(), budget, true);
   }
 
   /** The long xattr name prefixes of the image, as text. */
@@ -214,11 +228,11 @@ export class Image {
   /**
    * The value of the fingerprint xattr, as the kernel keys its shared page cache by: mkfs.erofs writes 39 bytes,
    * `sha256:` and the raw digest. Null when the image or the inode has none. What it says is not checked.
+   * @param budget what may still be read
    */
-  fingerprint(inode: Inode): Uint8Array | null {
+  fingerprint(inode: Inode, budget?: MetadataBudget): Uint8Array | null {
     const name = this.fingerprintXattr;
-    if (name === null) return null;
-    return this.xattrs(inode).find((x) => x.name === name)?.value ?? null;
+    return name === null ? null : findXattr(this.#vol, inode, name, () => this.longPrefixes(), budget);
   }
 
   /**
@@ -278,6 +292,7 @@ export class Image {
   /**
    * The tree below a directory, itself first, depth first, entries sorted by their bytes; hard links come once per name.
    * `.` and `..` must agree with the way there, a dirent's type with its inode, and no directory may come twice.
+   * @throws ErofsError LIMIT when directories and paths are more than {@link MetadataBudget} has
    */
   *walk(from?: { path: string; inode: Inode }): Generator<WalkEntry, void, undefined> {
     const top = from?.inode ?? this.root();
@@ -291,13 +306,14 @@ export class Image {
       next: number;
     }
     const seen = new Set<number>([top.nid]);
+    const budget = new MetadataBudget(this);
     // `..` of the top is only known when it is the root.
     const topParent = top.nid === this.superblock.rootNid ? top.nid : null;
     const stack: Level[] = [
       {
         nid: top.nid,
         prefix: topPath.endsWith('/') ? topPath : `${topPath}/`,
-        entries: this.#checkedDirents(top, topParent),
+        entries: this.#checkedDirents(top, topParent, budget),
         next: 0,
       },
     ];
@@ -309,6 +325,7 @@ export class Image {
         continue;
       }
       const path = level.prefix + entry.name;
+      budget.take(entry.nid, path.length);
       const inode = this.inode(entry.nid);
       if (entry.type !== null && entry.type !== inode.type) {
         throw this.#vol.corrupt(
@@ -326,7 +343,12 @@ export class Image {
           throw this.#vol.unsupported(`directories are nested deeper than ${MAX_DEPTH}`, inode.nid, inode.offset);
         }
         seen.add(inode.nid);
-        stack.push({ nid: inode.nid, prefix: `${path}/`, entries: this.#checkedDirents(inode, level.nid), next: 0 });
+        stack.push({
+          nid: inode.nid,
+          prefix: `${path}/`,
+          entries: this.#checkedDirents(inode, level.nid, budget),
+          next: 0,
+        });
       }
     }
   }
@@ -337,7 +359,8 @@ export class Image {
     return readDirents(this.#vol, dir, this.#dirReader(dir));
   }
 
-  #checkedDirents(dir: Inode, parentNid: number | null): Dirent[] {
+  #checkedDirents(dir: Inode, parentNid: number | null, budget: MetadataBudget): Dirent[] {
+    budget.directory(dir);
     const out: Dirent[] = [];
     for (const e of this.dirents(dir)) {
       const expected = e.name === '.' ? dir.nid : e.name === '..' ? parentNid : undefined;

@@ -11,7 +11,7 @@
  *
  * @module
  */
-export { DataBudget } from './budget.ts';
+export { DataBudget, MetadataBudget } from './budget.ts';
 export { compareNames, nameBytes, nameString, printableName } from './bytes.ts';
 export { type CheckFault, type CheckResult, checkImage } from './check.ts';
 export { type CheckOptions, checkImageFile } from './check-lanes.ts';

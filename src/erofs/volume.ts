@@ -2,12 +2,34 @@ import { METABOX_NID_BIT } from './bytes.ts';
 import { ErofsCorruptError, ErofsError, ErofsUnsupportedError } from './error.ts';
 import type { BlockReader } from './reader.ts';
 import type { Superblock } from './superblock.ts';
+import type { Xattr } from './xattr.ts';
 
 /** The metadata that lies inside an inode (metabox) instead of in the image itself. */
 export interface Metabox {
   /** bytes */
   readonly size: number;
   read(offset: number, length: number): Uint8Array;
+}
+
+const XATTR_CACHE = 4 << 20;
+
+/** Shared xattrs; null for one that isn't shown. Those of most images fit; of one with more, all are forgotten again and again. */
+class XattrCache {
+  readonly #known = new Map<number, Xattr | null>();
+  #bytes = 0;
+
+  get(at: number): Xattr | null | undefined {
+    return this.#known.get(at);
+  }
+
+  add(at: number, xattr: Xattr | null, bytes: number): void {
+    if (this.#bytes + bytes > XATTR_CACHE) {
+      this.#known.clear();
+      this.#bytes = 0;
+    }
+    this.#known.set(at, xattr);
+    this.#bytes += bytes;
+  }
 }
 
 /** The superblock and the devices behind it: every byte the decoder takes comes through here, checked. */
@@ -18,6 +40,8 @@ export class Volume {
   readonly maxBytes: number;
   /** set by whoever can read an inode */
   metabox: Metabox | null = null;
+  /** decoded already, by where they lie */
+  readonly sharedXattrs = new XattrCache();
   readonly #primary: BlockReader;
   readonly #extra: readonly BlockReader[];
 
@@ -48,12 +72,16 @@ export class Volume {
    * @param what names the structure in the error
    */
   meta(inMetabox: boolean, offset: number, length: number, nid: number | null, what: string): Uint8Array {
-    const size = this.metaSize(inMetabox);
-    if (!(offset + length <= size)) {
-      const whole = inMetabox ? 'the metabox' : 'the image';
-      throw this.corrupt(`${what} leads past the end of ${whole} (${size} bytes)`, nid, offset);
-    }
+    this.inside(inMetabox, offset, length, nid, what);
     return inMetabox ? this.#box().read(offset, length) : this.#primary.readAt(offset, length);
+  }
+
+  /** Throws unless {@link meta} can give these bytes. */
+  inside(inMetabox: boolean, offset: number, length: number, nid: number | null, what: string): void {
+    const size = this.metaSize(inMetabox);
+    if (offset + length <= size) return;
+    const whole = inMetabox ? 'the metabox' : 'the image';
+    throw this.corrupt(`${what} leads past the end of ${whole} (${size} bytes)`, nid, offset);
   }
 
   #box(): Metabox {

@@ -1,3 +1,4 @@
+import type { MetadataBudget } from './budget.ts';
 import { nameString, roundUp, u16, u32 } from './bytes.ts';
 import {
   COMPAT_PLAIN_XATTR_PFX,
@@ -14,7 +15,7 @@ import type { Volume } from './volume.ts';
 export interface Xattr {
   /** the full name, `trusted.overlay.opaque`; see {@link nameString} */
   readonly name: string;
-  /** a copy, the caller's own */
+  /** may alias a cache: don't write to it */
   readonly value: Uint8Array;
 }
 
@@ -62,29 +63,76 @@ export function readLongPrefixes(vol: Volume, read: PrefixReader): LongPrefixes 
  *
  * An attribute under a long prefix without namespace (base index 0) is listed by its bare name; Linux doesn't list it.
  *
- * The name filter is not believed: it is a hint against lookups, and what is listed is what is there.
+ * The name filter is not believed: it is a hint against lookups, and what is listed is what is there. So is an attribute
+ * left out whose name index or long prefix is not defined, as Linux does.
  *
+ * @param budget what may still be read
+ * @param strict whether a long prefix that isn't there is an error
  * @throws ErofsCorruptError, ErofsUnsupportedError
  */
-export function readXattrs(vol: Volume, inode: Inode, prefixes: () => LongPrefixes): Xattr[] {
-  const { nid, xattrSize } = inode;
-  if (xattrSize === 0) return [];
+export function readXattrs(
+  vol: Volume,
+  inode: Inode,
+  prefixes: () => LongPrefixes,
+  budget?: MetadataBudget,
+  strict = false,
+): Xattr[] {
+  const out: Xattr[] = [];
+  for (const e of entries(vol, inode, budget)) {
+    const xattr =
+      e.bytes === null
+        ? sharedXattr(vol, inode, e, prefixes, budget, strict)
+        : decodeEntry(vol, inode, e, prefixes, strict);
+    if (xattr !== null) out.push(xattr);
+  }
+  return out;
+}
+
+/** The value of one xattr, or null: the others' values aren't read. Parameters and errors are {@link readXattrs}'s. */
+export function findXattr(
+  vol: Volume,
+  inode: Inode,
+  name: string,
+  prefixes: () => LongPrefixes,
+  budget?: MetadataBudget,
+): Uint8Array | null {
+  for (const e of entries(vol, inode, budget)) {
+    if (entryName(vol, inode, e, prefixes, false) === name) return valueBytes(vol, inode, e);
+  }
+  return null;
+}
+
+/** struct erofs_xattr_entry: e_name_len u8 @0, e_name_index u8 @1, e_value_size u16 @2, name @4, value; 4-aligned. */
+interface Entry {
+  /** where it lies in the image, or in the metabox */
+  readonly at: number;
+  readonly inMetabox: boolean;
+  /** its bytes; null for a shared one, which may be known already */
+  readonly bytes: Uint8Array | null;
+  readonly nameLength: number;
+  readonly nameIndex: number;
+  readonly valueSize: number;
+}
+
+/** What the xattr area behind an inode has, in its order; shared ones as far as their first 4 bytes. */
+function* entries(vol: Volume, inode: Inode, budget: MetadataBudget | undefined): Generator<Entry, void, undefined> {
+  const { nid, xattrSize, inMetabox } = inode;
+  if (xattrSize === 0) return;
+  budget?.xattrArea(inode);
   const start = inodeEnd(inode) - xattrSize;
   if (xattrSize === XATTR_IBODY_HEADER_SIZE) {
     throw vol.unsupported('xattr area of a header only is reserved', nid, start);
   }
-  const area = vol.meta(inode.inMetabox, start, xattrSize, nid, 'the xattr area');
+  const area = vol.meta(inMetabox, start, xattrSize, nid, 'the xattr area');
   const sharedCount = area[4]!;
   let at = XATTR_IBODY_HEADER_SIZE + 4 * sharedCount;
   if (at > xattrSize) throw vol.corrupt(`${sharedCount} shared xattrs in an area of ${xattrSize} bytes`, nid, start);
-  const out: Xattr[] = [];
   while (at < xattrSize) {
     const size = at + 4 <= xattrSize ? entrySize(area, at) : Number.POSITIVE_INFINITY;
     if (at + size > xattrSize) {
       throw vol.corrupt(`xattr entry leads past the xattr area of ${xattrSize} bytes`, nid, start + at);
     }
-    const xattr = decodeEntry(vol, inode, area, at, start + at, prefixes);
-    if (xattr !== null) out.push(xattr);
+    yield entry(area, at, start + at, inMetabox, area.subarray(at, at + size));
     at += size;
   }
   const inBox = (vol.sb.featureCompat & COMPAT_SHARED_EA_IN_METABOX) !== 0;
@@ -92,42 +140,75 @@ export function readXattrs(vol: Volume, inode: Inode, prefixes: () => LongPrefix
   for (let i = 0; i < sharedCount; i++) {
     const pos = base + 4 * u32(area, XATTR_IBODY_HEADER_SIZE + 4 * i);
     const head = vol.meta(inBox, pos, 4, nid, `shared xattr ${i}`);
-    const entry = vol.meta(inBox, pos, entrySize(head, 0), nid, `shared xattr ${i}`);
-    const xattr = decodeEntry(vol, inode, entry, 0, pos, prefixes);
-    if (xattr !== null) out.push(xattr);
+    vol.inside(inBox, pos, entrySize(head, 0), nid, `shared xattr ${i}`);
+    yield entry(head, 0, pos, inBox, null);
   }
-  return out;
 }
 
-/** struct erofs_xattr_entry: e_name_len u8 @0, e_name_index u8 @1, e_value_size u16 @2, name @4, value; 4-aligned. */
+function entry(b: Uint8Array, i: number, at: number, inMetabox: boolean, bytes: Uint8Array | null): Entry {
+  return { at, inMetabox, bytes, nameLength: b[i]!, nameIndex: b[i + 1]!, valueSize: u16(b, i + 2) };
+}
+
 function entrySize(b: Uint8Array, at: number): number {
   return (4 + b[at]! + u16(b, at + 2) + 3) & ~3;
 }
 
-/** @returns null for a name index that Linux has no handler for: it doesn't show such an attribute either */
-function decodeEntry(
+/** Through the volume's cache of shared xattrs, which thousands of inodes may have. */
+function sharedXattr(
   vol: Volume,
   inode: Inode,
-  b: Uint8Array,
-  at: number,
-  offset: number,
+  e: Entry,
   prefixes: () => LongPrefixes,
+  budget: MetadataBudget | undefined,
+  strict: boolean,
 ): Xattr | null {
-  const nameLen = b[at]!;
-  const index = b[at + 1]!;
-  const valueSize = u16(b, at + 2);
+  let xattr = vol.sharedXattrs.get(e.at);
+  if (xattr === undefined) {
+    const size = e.nameLength + e.valueSize;
+    budget?.take(inode.nid, size);
+    xattr = decodeEntry(vol, inode, e, prefixes, strict);
+    vol.sharedXattrs.add(e.at, xattr, SHARED_OVERHEAD + size);
+  } else if (xattr === null && strict) {
+    entryName(vol, inode, e, prefixes, strict);
+  }
+  return xattr;
+}
+
+/** about what an object and its place in a map take, bytes */
+const SHARED_OVERHEAD = 200;
+
+/** @returns null for a name that Linux doesn't show either: see {@link entryName} */
+function decodeEntry(vol: Volume, inode: Inode, e: Entry, prefixes: () => LongPrefixes, strict: boolean): Xattr | null {
+  const name = entryName(vol, inode, e, prefixes, strict);
+  return name === null ? null : { name, value: valueBytes(vol, inode, e) };
+}
+
+/**
+ * @param strict whether a long prefix that can't be used is an error
+ * @returns null for a name index that Linux has no handler for
+ */
+function entryName(vol: Volume, inode: Inode, e: Entry, prefixes: () => LongPrefixes, strict: boolean): string | null {
   let prefix: string | null | undefined;
-  if (index & XATTR_LONG_PREFIX) {
+  if (e.nameIndex & XATTR_LONG_PREFIX) {
     const long = prefixes();
-    prefix = long[index & ~XATTR_LONG_PREFIX];
-    if (prefix === undefined) {
-      const what = `xattr uses long prefix ${index & ~XATTR_LONG_PREFIX} of only ${long.length}`;
-      throw vol.corrupt(what, inode.nid, offset);
+    const index = e.nameIndex & ~XATTR_LONG_PREFIX;
+    prefix = long[index];
+    if (prefix === undefined && strict) {
+      throw vol.corrupt(`xattr uses long prefix ${index} of only ${long.length}`, inode.nid, e.at);
     }
   } else {
-    prefix = XATTR_PREFIXES[index];
-    if (prefix == null) return null;
+    prefix = XATTR_PREFIXES[e.nameIndex];
   }
-  const name = prefix + nameString(b.subarray(at + 4, at + 4 + nameLen));
-  return { name, value: b.slice(at + 4 + nameLen, at + 4 + nameLen + valueSize) };
+  if (prefix == null) return null;
+  return prefix + nameString(part(vol, inode, e, 4, e.nameLength));
+}
+
+/** a copy: what was read may be a view of something large */
+function valueBytes(vol: Volume, inode: Inode, e: Entry): Uint8Array {
+  return part(vol, inode, e, 4 + e.nameLength, e.valueSize).slice();
+}
+
+function part(vol: Volume, inode: Inode, e: Entry, from: number, length: number): Uint8Array {
+  if (e.bytes !== null) return e.bytes.subarray(from, from + length);
+  return vol.meta(e.inMetabox, e.at + from, length, inode.nid, 'a shared xattr');
 }

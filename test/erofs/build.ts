@@ -15,6 +15,10 @@ export interface BuiltFile {
   inb?: number;
   /** what lies behind the inode */
   tail?: Uint8Array;
+  /** i_mode; a regular file's by default */
+  mode?: number;
+  /** i_xattr_icount: of `tail`, so much is xattrs */
+  icount?: number;
 }
 
 export interface BuildOptions {
@@ -30,6 +34,12 @@ export interface BuildOptions {
   devices?: { tag: string; blocks: number; uniaddr: number }[];
   /** use rootnid_8b, and metadata from block 0 on, and blocks_hi */
   wide?: { blocksHigh: number };
+  xattrBlkaddr?: number;
+}
+
+/** nid of file `i` of a built image that isn't wide */
+export function nidOf(i: number): number {
+  return (SPAN * (i + 1)) / 32;
 }
 
 /** where a built image's data starts: behind 64 KiB of superblock and tables, and 128 KiB of metadata */
@@ -54,7 +64,7 @@ export function build(o: BuildOptions): Uint8Array {
   out.set(dir, at);
   inode(view, META_AT, 0o040755, 2, { name: '', size: dir.length, layout: 0, iu: at / blockSize });
   o.files.forEach((f, i) => {
-    inode(view, META_AT + SPAN * (i + 1), 0o100644, 1, f);
+    inode(view, META_AT + SPAN * (i + 1), f.mode ?? 0o100644, 1, f);
     if (f.tail) out.set(f.tail, META_AT + SPAN * (i + 1) + 64);
   });
 
@@ -68,6 +78,7 @@ export function build(o: BuildOptions): Uint8Array {
   view.setUint32(1024 + 16, o.files.length + 1, true);
   view.setUint32(1024 + 36, total / blockSize, true);
   view.setUint32(1024 + 40, o.wide ? 0 : META_AT / blockSize, true);
+  view.setUint32(1024 + 44, o.xattrBlkaddr ?? 0, true);
   view.setUint32(1024 + 80, o.featureIncompat ?? 0, true);
   out[1024 + 90] = o.dirblkbits ?? 0;
   if (o.lz4) {
@@ -96,6 +107,7 @@ const SPAN = 512;
 
 function inode(view: DataView, at: number, mode: number, nlink: number, f: BuiltFile): void {
   view.setUint16(at, 1 | (f.layout << 1), true);
+  view.setUint16(at + 2, f.icount ?? 0, true);
   view.setUint16(at + 4, mode, true);
   view.setUint16(at + 6, f.inb ?? 0, true);
   view.setBigUint64(at + 8, BigInt(f.size), true);
@@ -103,13 +115,27 @@ function inode(view: DataView, at: number, mode: number, nlink: number, f: Built
   view.setUint32(at + 44, nlink, true);
 }
 
-/** Entries, sorted, packed into blocks. */
 function directory(files: BuiltFile[], blockSize: number, rootNid: number): Uint8Array {
-  const entries = [
+  return packEntries(blockSize, [
     { name: '.', nid: rootNid, type: 2 },
     { name: '..', nid: rootNid, type: 2 },
-    ...files.map((f, i) => ({ name: f.name, nid: rootNid + (SPAN * (i + 1)) / 32, type: 1 })),
-  ].sort((a, b) => Buffer.compare(Buffer.from(a.name), Buffer.from(b.name)));
+    ...files.map((f, i) => ({
+      name: f.name,
+      nid: rootNid + (SPAN * (i + 1)) / 32,
+      type: TYPES[(f.mode ?? 0) >> 12] ?? 1,
+    })),
+  ]);
+}
+
+/** dirent file types, by mode: a fifo, a directory and a symlink; all else is a file */
+const TYPES: Record<number, number> = { 1: 5, 4: 2, 10: 7 };
+
+/** Entries, sorted, packed into blocks. */
+export function packEntries(
+  blockSize: number,
+  some: readonly { name: string; nid: number; type: number }[],
+): Uint8Array {
+  const entries = [...some].sort((a, b) => Buffer.compare(Buffer.from(a.name), Buffer.from(b.name)));
   const blocks: Uint8Array[] = [];
   for (let from = 0; from < entries.length; ) {
     let to = from;

@@ -1,6 +1,6 @@
 import { statSync } from 'node:fs';
 import { basename } from 'node:path';
-import { DataBudget, type Extent, Image, type Inode, nameBytes } from '../../erofs/index.ts';
+import { DataBudget, type Extent, Image, type Inode, MetadataBudget, nameBytes } from '../../erofs/index.ts';
 import { DataError, located } from '../../error.ts';
 import { PAGE_SIZE } from '../result.ts';
 import { type HeaderFields, IndexBuilder, type IndexedExtent, MAX_PAGES } from './builder.ts';
@@ -17,6 +17,10 @@ export interface ImageOptions {
   jobs?: number;
   /** file data that may be decoded, in bytes; by default 1 GiB plus 1,024 times the image's size */
   maxData?: number;
+  /** of directories, xattrs and paths, in bytes; by default 64 MiB plus 64 times the image's size */
+  maxMetadata?: number;
+  /** what any one buffer and any one directory may take; by default 64 MiB */
+  maxBytes?: number;
   /** SHA-256 (hex) of the image and of each of its devices, where they are known already */
   sha256?: readonly string[];
 }
@@ -45,9 +49,9 @@ interface Tree {
 
 async function lookThrough(
   path: string,
-  { devices = [], jobs, sha256, maxData }: ImageOptions,
+  { devices = [], jobs, sha256, ...bounds }: ImageOptions,
 ): Promise<{ builder: IndexBuilder; header: HeaderFields }> {
-  const image = Image.open(path, { devices, ...(maxData !== undefined && { maxData }) });
+  const image = Image.open(path, { devices, ...bounds });
   const pool = new DigestPool(jobs, image.size);
   try {
     const tree = readTree(image);
@@ -121,9 +125,10 @@ function readTree(image: Image): Tree {
 function addTree(builder: IndexBuilder, image: Image, { inodes, names }: Tree, job: DigestJob): boolean {
   let fingerprints = false;
   let file = 0;
+  const budget = new MetadataBudget(image);
   for (const inode of inodes) {
     const isFile = inode.type === 'file';
-    const fingerprint = isFile ? image.fingerprint(inode) : null;
+    const fingerprint = isFile ? image.fingerprint(inode, budget) : null;
     fingerprints ||= fingerprint !== null;
     builder.addInode({
       nid: inode.nid,
@@ -137,7 +142,7 @@ function addTree(builder: IndexBuilder, image: Image, { inodes, names }: Tree, j
       mtimeNsec: inode.mtimeNsec,
       layout: inode.layout,
       contentSha256: isFile ? sha256Of(job, job.paths.length + file) : null,
-      xattrsSha256: digestXattrs(image, inode),
+      xattrsSha256: digestXattrs(image, inode, budget),
       fingerprint,
       pageDigests: isFile ? pagesOf(job, file) : new Uint8Array(0),
       extents: isFile ? indexExtents(image, inode) : [],
@@ -217,9 +222,13 @@ function onDevice(image: Image, { device, pa, hole }: Extent): { device: number;
   return { device, pa };
 }
 
-/** Digest of the xattrs, the fingerprint left out. */
-function digestXattrs(image: Image, inode: Inode): Uint8Array | null {
+/** Digest of the xattrs, the fingerprint left out. What is shared is digested for each inode. */
+function digestXattrs(image: Image, inode: Inode, budget: MetadataBudget): Uint8Array | null {
   const own = image.fingerprintXattr;
-  const xattrs = image.xattrs(inode).filter(({ name }) => name !== own);
+  const xattrs = image.xattrs(inode, budget).filter(({ name }) => name !== own);
+  budget.take(
+    inode.nid,
+    xattrs.reduce((sum, { name, value }) => sum + name.length + value.length, 0),
+  );
   return xattrsDigest(xattrs.map(({ name, value }) => ({ name: nameBytes(name), value })));
 }
