@@ -8,18 +8,18 @@ import {
   extractImage,
   Image,
   type Inode,
+  MetadataBudget,
   nameBytes,
   printableName,
 } from '../erofs/index.ts';
-import { MAX_DATA, maxDataOption, whole } from './numbers.ts';
+import { type BoundFlags, boundsOf, whole, withBounds } from './numbers.ts';
 
-interface Flags {
+interface Flags extends BoundFlags {
   json?: boolean;
   long?: boolean;
   device?: string[];
   output?: string;
   jobs?: string;
-  maxData?: string;
 }
 
 /** `image`: what is in an EROFS image. */
@@ -61,7 +61,6 @@ export function imageCommand(): Command {
     .description('SHA-256 of every regular file and hard link, as sha256sum prints it, sorted by the paths’ bytes')
     .argument('<image>', 'EROFS image')
     .option('--device <blob...>', 'devices of the device table, in its order')
-    .option(...MAX_DATA)
     .option('--json', 'print foliolab.image.digest/1')
     .action((img: string, flags: Flags) => withImage(img, flags, (i) => digest(i, flags)));
   image
@@ -70,7 +69,6 @@ export function imageCommand(): Command {
     .argument('<image>', 'EROFS image')
     .requiredOption('-o, --output <dir>', 'where to')
     .option('--device <blob...>', 'devices of the device table, in its order')
-    .option(...MAX_DATA)
     .option('--json', 'print foliolab.image.extract/1')
     .action((img: string, flags: Flags) => withImage(img, flags, (i) => extract(i, flags)));
   image
@@ -78,10 +76,13 @@ export function imageCommand(): Command {
     .description('decode everything; exit 1 and a line for every fault when something is wrong')
     .argument('<image>', 'EROFS image')
     .option('--device <blob...>', 'devices of the device table, in its order')
-    .option(...MAX_DATA)
     .option('--jobs <number>', 'threads (default: as many as the image is worth, one a core at most)')
     .option('--json', 'print foliolab.image.check/1')
     .action(check);
+  for (const verb of image.commands) {
+    const decodes = ['digest', 'extract', 'check'].includes(verb.name());
+    if (decodes || ['info', 'ls'].includes(verb.name())) withBounds(verb, decodes);
+  }
   // The image first: --device takes every word behind it.
   for (const verb of image.commands)
     verb.usage(
@@ -91,7 +92,7 @@ export function imageCommand(): Command {
 }
 
 async function withImage(path: string, flags: Flags, action: (image: Image) => Promise<void>): Promise<void> {
-  const image = Image.open(path, { devices: flags.device ?? [], ...maxDataOption(flags.maxData) });
+  const image = Image.open(path, { devices: flags.device ?? [], ...boundsOf(flags) });
   try {
     await action(image);
   } finally {
@@ -108,6 +109,7 @@ async function info(image: Image, flags: Flags): Promise<void> {
   let dataBytes = 0;
   let fingerprints = 0;
   const fingerprintXattr = image.fingerprintXattr;
+  const budget = new MetadataBudget(image);
   for (const { inode } of image.walk()) {
     names++;
     if (seen.has(inode.nid)) continue;
@@ -116,7 +118,7 @@ async function info(image: Image, flags: Flags): Promise<void> {
     if (inode.type !== 'file') continue;
     layouts[inode.layout] = (layouts[inode.layout] ?? 0) + 1;
     dataBytes += inode.size;
-    if (fingerprintXattr !== null && image.fingerprint(inode) !== null) fingerprints++;
+    if (fingerprintXattr !== null && image.fingerprint(inode, budget) !== null) fingerprints++;
   }
   const counts = {
     names,
@@ -174,12 +176,13 @@ async function ls(image: Image, from: string, flags: Flags): Promise<void> {
   const out = new Lines();
   if (flags.json) await out.add(`{"schema":"foliolab.image.ls/1","image":${JSON.stringify(image.path)},"entries":[`);
   let first = true;
+  const budget = new MetadataBudget(image);
   for (const entry of image.walk({ path, inode: image.lookup(from) })) {
     const { inode } = entry;
     const target = inode.type === 'symlink' && (flags.json || flags.long) ? image.readlink(inode) : null;
     if (flags.json) {
       const { nid, type, mode, uid, gid, size, nlink, mtime, mtimeNsec, layout, rdev } = inode;
-      const fingerprint = fingerprintString(image.fingerprint(inode));
+      const fingerprint = fingerprintString(image.fingerprint(inode, budget));
       const head = { path: entry.path, type, mode, uid, gid, size, nlink, nid, mtime, mtimeNsec, layout, fingerprint };
       const extra = { ...(target === null ? {} : { target }), ...(rdev === null ? {} : { rdev }) };
       await out.add(`${first ? '' : ','}\n${JSON.stringify({ ...head, ...extra })}`);
@@ -286,7 +289,7 @@ async function extract(image: Image, flags: Flags): Promise<void> {
 async function check(path: string, flags: Flags): Promise<void> {
   const { names, inodes, dataBytes, faults } = await checkImageFile(path, {
     devices: flags.device ?? [],
-    ...maxDataOption(flags.maxData),
+    ...boundsOf(flags),
     ...(flags.jobs !== undefined && { jobs: whole('--jobs', flags.jobs, 1) }),
     onFault: ({ message }) => {
       if (!flags.json) process.stderr.write(`foliolab: ${message}\n`);

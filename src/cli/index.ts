@@ -3,22 +3,21 @@ import { stat } from 'node:fs/promises';
 import { Command, Option } from 'commander';
 import { DataError, UsageError } from '../error.ts';
 import { indexDocument } from '../replay/image-index/document.ts';
-import { packImage } from '../replay/image-index/from-image.ts';
+import { type ImageOptions, packImage } from '../replay/image-index/from-image.ts';
 import { ImageIndex } from '../replay/image-index/image-index.ts';
 import { MANIFEST_NIDS, packManifest } from '../replay/image-index/manifest.ts';
 import { packOci } from '../replay/image-index/oci/from-oci.ts';
 import { kindOf, openImageIndex } from '../replay/image-index/open.ts';
 import { findIndexOf } from '../replay/image-index/reuse.ts';
 import { writeFileAtomic } from '../replay/io/output.ts';
-import { MAX_DATA, maxDataOption, whole } from './numbers.ts';
+import { type BoundFlags, boundsOf, whole, withBounds } from './numbers.ts';
 import { userCache } from './user-cache.ts';
 
-interface IndexFlags {
+interface IndexFlags extends BoundFlags {
   output?: string;
   json?: boolean;
   force?: boolean;
   jobs?: string;
-  maxData?: string;
   device?: string[];
   manifest?: string;
   pages?: string;
@@ -30,9 +29,11 @@ interface IndexFlags {
   imageSha256?: string;
 }
 
+type EachImageOptions = Pick<ImageOptions, 'jobs' | 'maxData' | 'maxMetadata' | 'maxBytes'>;
+
 /** `index`: what replay needs of an image, without the image. */
 export function indexCommand(): Command {
-  return new Command('index')
+  const index = new Command('index')
     .description('make an index: what replay needs of an image, without the image')
     .argument('[image]', 'EROFS image, OCI image layout or docker save archive; with --json alone also an index')
     .option(
@@ -42,7 +43,6 @@ export function indexCommand(): Command {
     .option('--force', 'make it anew even so')
     .option('--json', 'print what the index says (foliolab.index.info/1); without -o it is only printed')
     .option('--jobs <number>', 'threads (default: as many as the image is worth, one a core at most)')
-    .option(...MAX_DATA)
     .option('--device <blob...>', "the image's extra devices, in slot order")
     .option('--platform <os/arch>', "of an OCI image for several (default: this machine's)")
     .option('--image <name>', 'of several OCI images: its reference, or digest')
@@ -55,28 +55,44 @@ export function indexCommand(): Command {
     .action(async (image: string | undefined, flags: IndexFlags) => {
       const options = {
         ...(flags.jobs !== undefined && { jobs: whole('--jobs', flags.jobs, 1) }),
-        ...maxDataOption(flags.maxData),
+        ...boundsOf(flags),
       };
       const index =
-        flags.output === undefined ? await look(image, flags) : await make(image, flags.output, flags, options);
+        flags.output === undefined
+          ? await look(image, flags, options)
+          : await make(image, flags.output, flags, options);
       if (flags.json)
         for (const text of indexDocument(index)) if (!process.stdout.write(text)) await once(process.stdout, 'drain');
     });
+  return withBounds(index, true);
 }
 
 /** What is in an index, or would be in an image's. */
-function look(image: string | undefined, { json, manifest, device, ...oci }: IndexFlags): Promise<ImageIndex> {
+async function look(image: string | undefined, flags: IndexFlags, options: EachImageOptions): Promise<ImageIndex> {
+  const { json, manifest, device, force, platform, image: reference } = flags;
   if (!json || manifest !== undefined) throw new UsageError('index needs -o FILE, or --json to look into one');
   if (image === undefined) throw new UsageError('index --json needs an image or an index');
   if (device !== undefined) throw new UsageError('index with --device needs -o FILE');
-  return openImageIndex(image, { cache: userCache(), oci });
+  if (force) throw new UsageError('index with --force needs -o FILE');
+  const kind = await kindOf(image);
+  if (kind !== null) refuseOthers(kind, flags);
+  const oci = { ...(platform !== undefined && { platform }), ...(reference !== undefined && { image: reference }) };
+  return openImageIndex(image, { cache: userCache(), oci, erofs: options });
+}
+
+/** What of the options goes with images of one kind only. */
+function refuseOthers(kind: 'index' | 'erofs' | 'oci' | 'manifest', flags: IndexFlags): void {
+  if (kind !== 'oci' && (flags.platform ?? flags.image) !== undefined)
+    throw new UsageError('--platform and --image go with an OCI image');
+  if (kind !== 'erofs' && (flags.jobs ?? flags.maxData ?? flags.maxMetadata ?? flags.maxBytes) !== undefined)
+    throw new UsageError('--jobs, --max-data, --max-metadata and --max-bytes go with an EROFS image');
 }
 
 async function make(
   image: string | undefined,
   output: string,
   flags: IndexFlags,
-  options: { jobs?: number; maxData?: number },
+  options: EachImageOptions,
 ): Promise<ImageIndex> {
   const devices = flags.device ?? [];
   for (const input of [image, ...devices, flags.manifest, flags.pages, flags.elf])
@@ -90,8 +106,7 @@ async function make(
     throw new DataError(image, 'is an index already; index makes one of an image');
   const isOci = image !== undefined && flags.manifest === undefined && (await kindOf(image)) === 'oci';
   if (isOci && devices.length > 0) throw new UsageError('--device goes with an EROFS image');
-  if (!isOci && (flags.platform ?? flags.image) !== undefined)
-    throw new UsageError('--platform and --image go with an OCI image');
+  refuseOthers(isOci ? 'oci' : image === undefined || flags.manifest !== undefined ? 'manifest' : 'erofs', flags);
   let sha256: { sha256?: readonly string[] } = {};
   if (image !== undefined && !isOci && flags.manifest === undefined && !flags.force) {
     const found = await findIndexOf(output, image, devices);

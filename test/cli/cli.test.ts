@@ -358,6 +358,44 @@ describe('what is already there', () => {
     expect(stderr.match(/--max-data/g)).toHaveLength(1);
   });
 
+  it('every bound of the decoder has an option, which says what is wrong with its value', () => {
+    for (const [option, error] of [
+      ['--max-metadata', /more than 5 bytes of metadata .*: see maxMetadata, --max-metadata$/m],
+      ['--max-bytes', /inode nid \d+: a directory of \d+ bytes exceeds the limit of 5 bytes \(maxBytes\)$/m],
+    ] as const) {
+      for (const verb of ['info', 'ls', 'digest', 'check']) {
+        const { status, stderr } = foliolab(['image', verb, option, '5', image]);
+        expect([verb, option, status]).toEqual([verb, option, 1]);
+        expect(stderr).toMatch(error);
+      }
+      const { status, stderr } = foliolab(['image', 'ls', option, 'x', image]);
+      expect([status, stderr]).toEqual([2, `foliolab: ${option} 'x' is no size such as 65536, 256MiB or 64GiB\n`]);
+    }
+  });
+
+  it('index --json takes the options that an index is made with, or refuses them', () => {
+    const env = { ...process.env, XDG_CACHE_HOME: temporaryFolder() };
+    const index = (...args: string[]) => {
+      const argv = [join(ROOT, 'dist/cli.js'), 'index', '--json', ...args];
+      return spawnSync(process.execPath, argv, { encoding: 'utf8', env });
+    };
+    for (const option of ['--max-data', '--max-metadata', '--max-bytes'])
+      expect([option, index(option, '5', image).status]).toEqual([option, 1]);
+    expect(index('--jobs', 'x', image)).toMatchObject({
+      status: 2,
+      stderr: expect.stringMatching(/^foliolab: --jobs/),
+    });
+    expect(index('--force', image).stderr).toBe('foliolab: index with --force needs -o FILE\n');
+    expect(index('--platform', 'linux/amd64', image).stderr).toBe(
+      'foliolab: --platform and --image go with an OCI image\n',
+    );
+    const made = join(temporaryFolder(), 'self.fidx');
+    expect(foliolab(['index', image, '-o', made]).status).toBe(0);
+    expect(index('--max-data', '5', made).stderr).toBe(
+      'foliolab: --jobs, --max-data, --max-metadata and --max-bytes go with an EROFS image\n',
+    );
+  });
+
   it('a replay of nothing is refused', () => {
     const fills = foliolab(['replay', '--trace', TRACE, '--containers', 'a1', '--warmup', '99999999']);
     expect(fills.status).toBe(2);

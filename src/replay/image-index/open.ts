@@ -4,7 +4,7 @@ import { DataError, located } from '../../error.ts';
 import { hashFile, readHead, readWhole } from '../io/input.ts';
 import type { IndexCache } from './cache.ts';
 import { looksLikeIndex } from './columns.ts';
-import { indexImage } from './from-image.ts';
+import { type ImageOptions, indexImage } from './from-image.ts';
 import { ImageIndex } from './image-index.ts';
 import { indexOci, looksLikeOci } from './oci/from-oci.ts';
 import type { Choice } from './oci/manifest.ts';
@@ -17,18 +17,20 @@ export interface OpenIndexOptions {
   cache?: IndexCache | null;
   /** which image of an OCI layout or archive */
   oci?: Choice;
+  /** how an EROFS image is indexed */
+  erofs?: ImageOptions;
 }
 
 /**
  * Opens an index, or indexes an image on the spot; which of the two a file is, its first bytes tell.
  * @throws DataError when it is neither, and whatever reading it throws
  */
-export async function openImageIndex(path: string, { cache, oci }: OpenIndexOptions = {}): Promise<ImageIndex> {
+export async function openImageIndex(path: string, { cache, oci, erofs }: OpenIndexOptions = {}): Promise<ImageIndex> {
   switch (await kindOf(path)) {
     case 'index':
       return ImageIndex.parse(path, (await readWhole(path)).bytes);
     case 'erofs':
-      return cache ? throughCache(cache, path) : indexImage(path);
+      return cache ? throughCache(cache, path, erofs) : indexImage(path, erofs);
     case 'oci':
       return indexOci(path, oci);
     case null:
@@ -56,11 +58,11 @@ async function isFolder(path: string): Promise<boolean> {
   }
 }
 
-async function throughCache(cache: IndexCache, path: string): Promise<ImageIndex> {
+async function throughCache(cache: IndexCache, path: string, options?: ImageOptions): Promise<ImageIndex> {
   const sha256 = await hashFile(path);
   const kept = await cache.read(path, basename(path), sha256);
   if (kept !== null) return kept;
-  const index = await indexImage(path, { sha256: [sha256] });
+  const index = await indexImage(path, { ...options, sha256: [sha256] });
   await cache.write(index);
   return index;
 }
