@@ -17,7 +17,7 @@ export type ImageSource = string | Uint8Array | BlockReader;
 
 /** What {@link Image.open} takes beside the image. */
 export interface OpenOptions {
-  /** the devices of the image's device table, in its order; without them their data is an unsupported error */
+  /** the devices of the image's device table, in its order; without them their data is looked for behind the image itself ({@link Image.flattened}), and an unsupported error if it isn't there */
   devices?: readonly ImageSource[];
   /** bound of any one buffer made on the image's word, in bytes; default 64 MiB */
   maxBytes?: number;
@@ -110,6 +110,14 @@ export class Image {
   /** names the image in errors */
   get path(): string {
     return this.#vol.path;
+  }
+
+  /**
+   * Whether the image has a device table and was opened without devices: the bytes of device slot n at `pa` are then those at
+   * `pa + devices[n].mappedBlkaddr * blockSize` of the image, as Linux has it (erofs_map_dev), if it is as large.
+   */
+  get flattened(): boolean {
+    return this.#vol.flattened;
   }
 
   /** bytes of the primary device */

@@ -57,6 +57,14 @@ export class Volume {
     }
   }
 
+  /**
+   * Whether the image has a device table and was opened without devices: what they have may lie behind the image in the same
+   * file, at their mapped_blkaddr.
+   */
+  get flattened(): boolean {
+    return this.sb.devices.length > 0 && this.#extra.length === 0;
+  }
+
   /** bytes of the primary device */
   get size(): number {
     return this.#primary.size;
@@ -109,9 +117,12 @@ export class Volume {
           const start = d.mappedBlkaddr * 2 ** blkszbits;
           return start > 0 && pa >= start && pa < start + d.blocks * 2 ** blkszbits;
         });
-        if (slot >= 0) at -= devices[slot]!.mappedBlkaddr * 2 ** blkszbits;
+        if (slot >= 0 && !this.flattened) at -= devices[slot]!.mappedBlkaddr * 2 ** blkszbits;
+      } else if (this.flattened) {
+        at += devices[slot]!.mappedBlkaddr * 2 ** blkszbits;
       }
-      if (slot >= 0) {
+      const joined = this.flattened && devices[slot]?.mappedBlkaddr !== 0 && at + length <= reader.size;
+      if (slot >= 0 && !joined) {
         const extra = this.#extra[slot];
         if (!extra) {
           throw this.unsupported(`unsupported: data on extra device ${slot + 1}, which was not given`, nid, null);

@@ -1,4 +1,4 @@
-"""Images that no mkfs.erofs writes, made of some that it wrote; that they are right is the kernel's word."""
+"""Images that no mkfs.erofs writes, made of some that it wrote, or of several files; that they are right is the kernel's word."""
 import re, struct, subprocess
 
 SUPER = 1024
@@ -90,3 +90,18 @@ def head2(path, dump):
     assert done > 0
     image.put('I', SUPER + 80, image.get('I', SUPER + 80) | COMPR_HEAD2)
     image.write()
+
+
+def join(image, files):
+    """Puts devices where their slots say that they are in the image's address space (uniaddr)."""
+    with open(image, 'r+b') as f:
+        head = f.read(4096)
+        block, slots = 1 << head[1024 + 12], struct.unpack_from('<H', head, 1024 + 88)[0]
+        for i, name in enumerate(files):
+            f.seek((slots + i) * 128 + 68)
+            at = struct.unpack('<I', f.read(4))[0]
+            assert at > 0
+            with open(name, 'rb') as device:
+                f.seek(at * block)
+                f.write(device.read())
+        f.truncate(f.tell() + -f.tell() % block)

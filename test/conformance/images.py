@@ -33,6 +33,7 @@ HINTS = {
 #   tree     what it holds, when that is not `tree` (and not `untarred`, of a tarball)
 #   source   what mkfs.erofs reads, when that is no folder: `tar`, or images of layers (LAYERS)
 #   files    its devices behind the first, in their order
+#   joined   whether the devices are put behind the image, in one file: it is mounted without devices then
 #   digest   the xattr that has fingerprints
 #   without  paths of the tree that it hasn't
 #   handmade the function of handmade.py that changes what mkfs.erofs wrote
@@ -129,6 +130,8 @@ def sid():
     add('dedupe-chunks', f'{FIXED} -Ededupe')
     add('blob', f'{FIXED} --chunksize=65536 --blobdev=BLOB', files=['BLOB'])
     add('blob-48bit', '--chunksize=4096 -E48bit --blobdev=BLOB', files=['BLOB'])
+    add('flattened', f'{FIXED} --chunksize=16384 --blobdev=BLOB', files=['BLOB'], joined=True)
+    add('flattened-48bit', '--chunksize=4096 -E48bit --blobdev=BLOB', files=['BLOB'], joined=True)
 
     add('lz4', f'{FIXED} -zlz4')
     add('lz4hc', '-zlz4hc,12')
@@ -210,6 +213,7 @@ def sid():
 
     merged = {'tree': 'merged'}
     add('rebuild', FIXED, source='flat', files=['base.flat', 'upper.flat'], **merged)
+    add('rebuild-flattened', FIXED, source='flat', files=['base.flat', 'upper.flat'], joined=True, **merged)
     add('rebuild-chunks', f'{FIXED} -b4096', source='chunks', files=['base.chunks', 'upper.chunks'], **merged)
     add('rebuild-48bit', f'{FIXED} -E48bit', source='flat', files=['base.flat', 'upper.flat'], **merged)
     add('rebuild-data', f'{FIXED} --clean=data', source='inline', **merged)
@@ -286,6 +290,9 @@ def make(out, name):
     if 'handmade' in more:
         getattr(handmade, more['handmade'])(at, f'{SID}dump.erofs')
 
+    if more.get('joined'):
+        handmade.join(at, files)
+        files = []
     devices = [f'--device={f}' for f in files]
     extracted = f'{out}/extracted/{name}'
     fsck = run([f'{SID}fsck.erofs', f'--extract={extracted}', '--xattrs', *devices, at])

@@ -210,10 +210,15 @@ function indexExtent(image: Image, inode: Inode, extent: Extent): IndexedExtent 
   return { la, llen, pa, plen, device, hole, compressed: extent.encoded, metabox, codec };
 }
 
-/** An address above the image's own end may be that of a block on an extra device (mapped_blkaddr), as the kernel's erofs_map_dev() has it. */
+/**
+ * An address above the image's own end may be that of a block on an extra device (mapped_blkaddr), as the kernel's erofs_map_dev() has it.
+ * Of a flattened image everything is on the image itself.
+ */
 function onDevice(image: Image, { device, pa, hole }: Extent): { device: number; pa: number } {
-  if (device > 0 || hole) return { device, pa };
   const { devices, blockSize } = image.superblock;
+  if (image.flattened && !hole)
+    return { device: 0, pa: pa + (device > 0 ? devices[device - 1]!.mappedBlkaddr * blockSize : 0) };
+  if (device > 0 || hole) return { device, pa };
   for (let slot = 0; slot < devices.length; slot++) {
     const start = devices[slot]!.mappedBlkaddr * blockSize;
     if (start > 0 && pa >= start && pa < start + devices[slot]!.blocks * blockSize)
