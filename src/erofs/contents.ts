@@ -45,8 +45,11 @@ export class Contents {
     this.#fragment = fragment;
   }
 
-  /** The layout switch: the extent that holds `la`, which is below the file's size. */
-  map(inode: Inode, la: number): Extent {
+  /**
+   * The layout switch: the extent that holds `la`, which is below the file's size.
+   * @param whole whether every offset of it must lead to it too
+   */
+  map(inode: Inode, la: number, whole = false): Extent {
     switch (inode.layout) {
       case 'flat-plain':
       case 'flat-inline':
@@ -57,14 +60,14 @@ export class Contents {
       case 'compressed-compact':
         // The map keeps its place in the index, so the last file's is worth keeping.
         if (this.#map?.inode !== inode) this.#map = openCompressedMap(this.#vol, inode);
-        return this.#map.map(la);
+        return this.#map.map(la, whole);
     }
   }
 
   /** All extents in order, without gaps; see `Image.mapBlocks`. */
   *extents(inode: Inode): Generator<Extent, void, undefined> {
     for (let la = 0; la < inode.size; ) {
-      const e = this.map(inode, la);
+      const e = this.map(inode, la, true);
       if (e.la !== la || !(e.llen > 0)) {
         const what = `extent of ${e.llen} bytes at ${e.la} where one at ${la} is due`;
         throw this.#vol.corrupt(what, inode.nid, inode.offset);

@@ -14,8 +14,11 @@ import type { Volume } from './volume.ts';
 /** Maps offsets of one compressed file to extents. */
 export interface CompressedMap {
   readonly inode: Inode;
-  /** @param la an offset below the file's size */
-  map(la: number): Extent;
+  /**
+   * @param la an offset below the file's size
+   * @param whole whether every offset of the extent must lead to it too
+   */
+  map(la: number, whole: boolean): Extent;
 }
 
 /** struct z_erofs_map_header, decoded. */

@@ -126,8 +126,9 @@ class PclusterMap implements CompressedMap {
   /**
    * The extent that holds `la`.
    * @param la an offset below the file's size
+   * @param whole whether every offset in it must lead to it too
    */
-  map(la: number): Extent {
+  map(la: number, whole: boolean): Extent {
     const { inode } = this;
     const vol = this.#vol;
     const size = this.#lclusterSize;
@@ -136,7 +137,11 @@ class PclusterMap implements CompressedMap {
     const headLa = lcn * size + this.#clusterofs;
     const pblk = this.#pblk;
     const partial = this.#partial;
-    if (lcn === this.#tailHead) return this.#tail(lcn, head, headLa, partial);
+    const headLcn = lcn;
+    if (lcn === this.#tailHead) {
+      if (whole) this.#checkLookback(headLcn, Math.ceil(inode.size / size));
+      return this.#tail(lcn, head, headLa, partial);
+    }
     // How many blocks the pcluster takes is only said where it may be more than one.
     const counted = head === Z_HEAD1 ? this.#big1 : this.#big2;
     let blocks = counted ? 0 : 1;
@@ -149,12 +154,14 @@ class PclusterMap implements CompressedMap {
         break;
       }
       if (blocks === 0) {
+        if (this.#delta0 !== 1) throw this.#corrupt(`lookback distance ${this.#delta0} right behind its HEAD`, lcn);
         // Older kernels take a plain pcluster to be one block without looking for a count, so it may lack one.
         if (this.#cblkcnt === 0 && head !== Z_PLAIN) throw this.#corrupt('CBLKCNT is missing', lcn);
         blocks = this.#cblkcnt || 1;
       }
     }
     if (blocks === 0) blocks = 1; // no NONHEAD lcluster to hold it
+    if (whole) this.#checkLookback(headLcn, Math.min(lcn, Math.ceil(inode.size / size)));
 
     if (end > inode.size) end = inode.size;
     const llen = end - headLa;
@@ -183,6 +190,22 @@ class PclusterMap implements CompressedMap {
       fragment: false,
       fragmentOffset: 0,
     };
+  }
+
+  /**
+   * Looking ahead from a HEAD skips lclusters; reading at their offsets starts with them, and must lead to the same HEAD.
+   * @param end lcluster behind the last to look at
+   */
+  #checkLookback(headLcn: number, end: number): void {
+    for (let lcn = headLcn + 1; lcn < end; lcn++) {
+      this.#load(lcn);
+      // The last lcluster may be a HEAD of what would come behind the end of the file.
+      if (this.#type !== Z_NONHEAD && lcn * this.#lclusterSize + this.#clusterofs >= this.inode.size) return;
+      if (this.#type !== Z_NONHEAD) throw this.#corrupt(`a HEAD inside the extent of that of lcluster ${headLcn}`, lcn);
+      const back = this.#delta0;
+      // Where it leads was looked at before.
+      if (back === 0 || lcn - back < headLcn) throw this.#corrupt(`lookback distance ${back}`, lcn);
+    }
   }
 
   /** Loads the HEAD lcluster of the extent that holds `la`. @returns its number */

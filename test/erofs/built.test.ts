@@ -303,3 +303,21 @@ test.each([0, 1, 7, 40])('superblock with %i extra slots', (extslots) => {
   expect(image.superblock.sbSize).toBe(128 + 16 * extslots);
   expect(image.superblock.algorithms).toEqual(['lz4']);
 });
+
+test('a symlink longer than a page gives its first 4095 bytes, as readlink(2) of Linux does; an empty one is corrupt', () => {
+  const target = Buffer.from('abcdefg/'.repeat(700));
+  const link = (size: number): Image =>
+    open({
+      blkszbits: 12,
+      data: [new Uint8Array(target)],
+      files: [{ name: 'l', mode: 0o120777, size, layout: 0, iu: DATA_AT / 4096 }],
+    });
+  for (const size of [1, 4094, 4095, 4096, 4097, 5600]) {
+    const image = link(size);
+    const inode = image.lookup('/l');
+    expect([size, inode.type, inode.size]).toEqual([size, 'symlink', size]);
+    expect(image.readlink(inode)).toBe(target.toString('latin1', 0, Math.min(size, 4095)));
+    expect(checkImage(image).faults).toEqual([]);
+  }
+  expect(() => link(0).readlink(link(0).lookup('/l'))).toThrow('a symlink of 0 bytes');
+});
