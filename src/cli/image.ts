@@ -12,13 +12,14 @@ import {
   nameBytes,
   printableName,
 } from '../erofs/index.ts';
-import { type BoundFlags, boundsOf, whole, withBounds } from './numbers.ts';
+import { type BoundFlags, boundsOf, size, whole, withBounds } from './numbers.ts';
 
 interface Flags extends BoundFlags {
   json?: boolean;
   long?: boolean;
   device?: string[];
   output?: string;
+  offset?: string;
   jobs?: string;
 }
 
@@ -80,6 +81,7 @@ export function imageCommand(): Command {
     .option('--json', 'print foliolab.image.check/1')
     .action(check);
   for (const verb of image.commands) {
+    verb.option('--offset <size>', 'where in the file the image starts, as mount -o fsoffset (default: 0)');
     const decodes = ['digest', 'extract', 'check'].includes(verb.name());
     if (decodes || ['info', 'ls'].includes(verb.name())) withBounds(verb, decodes);
   }
@@ -92,12 +94,16 @@ export function imageCommand(): Command {
 }
 
 async function withImage(path: string, flags: Flags, action: (image: Image) => Promise<void>): Promise<void> {
-  const image = Image.open(path, { devices: flags.device ?? [], ...boundsOf(flags) });
+  const image = Image.open(path, { devices: flags.device ?? [], ...offsetOf(flags), ...boundsOf(flags) });
   try {
     await action(image);
   } finally {
     image.close();
   }
+}
+
+function offsetOf({ offset }: Flags): { offset?: number } {
+  return offset === undefined ? {} : { offset: size('--offset', offset) };
 }
 
 async function info(image: Image, flags: Flags): Promise<void> {
@@ -289,6 +295,7 @@ async function extract(image: Image, flags: Flags): Promise<void> {
 async function check(path: string, flags: Flags): Promise<void> {
   const { names, inodes, dataBytes, faults } = await checkImageFile(path, {
     devices: flags.device ?? [],
+    ...offsetOf(flags),
     ...boundsOf(flags),
     ...(flags.jobs !== undefined && { jobs: whole('--jobs', flags.jobs, 1) }),
     onFault: ({ message }) => {

@@ -10,6 +10,13 @@ export function whole(option: string, text: string, least: number): number {
   return value;
 }
 
+/** The bytes that an option was given. */
+export function size(option: string, text: string): number {
+  const value = parseBytes(text);
+  if (value === null) throw new UsageError(`${option} '${text}' is no size such as 65536, 256MiB or 64GiB`);
+  return value;
+}
+
 /** What bounds the decoder against hostile images (docs/hostile-input.md), as flags. */
 export interface BoundFlags {
   maxData?: string;
@@ -46,9 +53,7 @@ export function boundsOf(flags: BoundFlags): { maxData?: number; maxMetadata?: n
   ] as const) {
     const text = flags[name];
     if (text === undefined) continue;
-    const value = parseBytes(text);
-    if (value === null) throw new UsageError(`${option} '${text}' is no size such as 65536, 256MiB or 64GiB`);
-    bounds[name] = value;
+    bounds[name] = size(option, text);
   }
   return bounds;
 }

@@ -6,7 +6,7 @@ import { type Dirent, findDirent, readDirents } from './dir.ts';
 import { ErofsError } from './error.ts';
 import { INCOMPAT_FRAGMENTS, PATH_MAX } from './format.ts';
 import { type Inode, readInode } from './inode.ts';
-import { type BlockReader, FileReader, MemoryReader } from './reader.ts';
+import { type BlockReader, FileReader, MemoryReader, OffsetReader } from './reader.ts';
 import { readSuperblock, type Superblock } from './superblock.ts';
 import { Sweep } from './sweep.ts';
 import { Volume } from './volume.ts';
@@ -19,6 +19,8 @@ export type ImageSource = string | Uint8Array | BlockReader;
 export interface OpenOptions {
   /** the devices of the image's device table, in its order; without them their data is looked for behind the image itself ({@link Image.flattened}), and an unsupported error if it isn't there */
   devices?: readonly ImageSource[];
+  /** where in the source the image starts, in bytes (mkfs.erofs --offset, mount -o fsoffset); offsets in errors count from there; default 0 */
+  offset?: number;
   /** bound of any one buffer made on the image's word, in bytes; default 64 MiB */
   maxBytes?: number;
   /** bound of the file data that one pass over the image decodes (check, extract, and what else asks for it), in bytes; default 1 GiB plus 1,024 times its size */
@@ -90,7 +92,8 @@ export class Image {
     }
     const opened: BlockReader[] = [];
     try {
-      const primary = toReader(source, opened);
+      const whole = toReader(source, opened);
+      const primary = options.offset === undefined ? whole : new OffsetReader(whole, options.offset);
       const devices = (options.devices ?? []).map((d) => toReader(d, opened));
       const vol = new Volume(primary, readSuperblock(primary), devices, options.maxBytes ?? 64 << 20);
       const size = [primary, ...devices].reduce((sum, reader) => sum + reader.size, 0);

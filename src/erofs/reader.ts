@@ -42,6 +42,35 @@ export class MemoryReader implements BlockReader {
   }
 }
 
+/** What lies from a byte offset on, to the end, as something of its own: an image in a larger file or on a disk. */
+export class OffsetReader implements BlockReader {
+  readonly path: string;
+  readonly size: number;
+  readonly readInto?: (target: Uint8Array, offset: number) => void;
+  readonly #inner: BlockReader;
+  readonly #from: number;
+
+  /** @throws ErofsError EINVAL when the offset is no whole number from 0 to the end */
+  constructor(inner: BlockReader, from: number) {
+    this.path = inner.path;
+    if (!Number.isInteger(from) || from < 0 || from > inner.size) {
+      throw new ErofsError('EINVAL', `an image from byte ${from} on, of ${inner.size}`, { path: inner.path });
+    }
+    this.size = inner.size - from;
+    this.#inner = inner;
+    this.#from = from;
+    if (inner.readInto) this.readInto = (target, offset) => inner.readInto!(target, from + offset);
+  }
+
+  readAt(offset: number, length: number): Uint8Array {
+    return this.#inner.readAt(this.#from + offset, length);
+  }
+
+  close(): void {
+    this.#inner.close?.();
+  }
+}
+
 const CHUNK = 1 << 16;
 /** from here on a system call costs less than a chunk that is read in full and copied from */
 const DIRECT = 1 << 14;

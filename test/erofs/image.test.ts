@@ -3,7 +3,15 @@ import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, describe, expect, test } from 'vitest';
-import { type BlockReader, ErofsError, FileReader, Image, type Inode, MemoryReader } from '../../src/erofs/index.ts';
+import {
+  type BlockReader,
+  checkImage,
+  ErofsError,
+  FileReader,
+  Image,
+  type Inode,
+  MemoryReader,
+} from '../../src/erofs/index.ts';
 import { fixtureBytes, openFixture } from './fixtures.ts';
 
 const dir = mkdtempSync(join(tmpdir(), 'foliolab-erofs-'));
@@ -312,5 +320,30 @@ describe('compressed files', () => {
     );
     const empty = patched('lz4hc', (bytes) => bytes.fill(0, extent.pa, extent.pa + 4096))();
     expect(() => contents(empty, empty.lookup('/data/text'))).toThrow('the first block of the pcluster is all zeros');
+  });
+});
+
+describe('an image that starts inside a file', () => {
+  const bytes = fixtureBytes('lz4.erofs');
+  const file = new Uint8Array(4096 + 512 + bytes.length).fill(0x5a);
+  file.set(bytes, 4608);
+
+  test('is read from its offset on, as from a file of its own', () => {
+    const image = Image.open(new MemoryReader(file, 'disk'), { offset: 4608 });
+    const alone = openFixture('lz4', bytes);
+    expect(image.size).toBe(bytes.length);
+    const all = (i: Image) => [...i.walk()].map((e) => [e, e.inode.type === 'file' ? contents(i, e.inode) : null]);
+    expect(all(image)).toEqual(all(alone));
+    const path = join(dir, 'disk');
+    writeFileSync(path, file);
+    expect(checkImage(Image.open(path, { offset: 4608 })).faults).toEqual([]);
+  });
+
+  test('an offset that is none is refused', () => {
+    expect(() => Image.open(new MemoryReader(file, 'disk'))).toThrow(/^disk: superblock .*: not an EROFS image/);
+    for (const offset of [-1, 0.5, file.length + 1, Number.NaN])
+      expect(() => Image.open(new MemoryReader(file, 'disk'), { offset })).toThrow(
+        /^disk: an image from byte \S+ on, of \d+$/,
+      );
   });
 });
