@@ -5,7 +5,7 @@ import { join } from 'node:path';
 import { isDeepStrictEqual, promisify } from 'node:util';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { COMPAT_NAMES, INCOMPAT_NAMES } from '../../src/erofs/format.ts';
-import { type Extent, Image } from '../../src/erofs/index.ts';
+import { checkImage, type Extent, Image } from '../../src/erofs/index.ts';
 import { fixtureBytes, fixtures, openFixture } from '../erofs/fixtures.ts';
 import { hasTool, need } from '../require.ts';
 import { describeImage, type Row } from './decoder.ts';
@@ -78,6 +78,7 @@ describe.each(whole)('$name ($suite: $options)', (spec) => {
 
   test('holds the tree it was made of', () => {
     expectSame(portable(rows), ofTree(json(spec.tree), spec, image));
+    expect(checkImage(image).faults).toEqual([]);
     table.get(name)!.tree = 'equal';
   });
 

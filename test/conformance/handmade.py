@@ -1,9 +1,9 @@
 """Images that no mkfs.erofs writes, made of some that it wrote, or of several files; that they are right is the kernel's word."""
-import re, struct, subprocess
+import os, re, struct, subprocess
 
 SUPER = 1024
 SB_CHKSUM, SHARED_EA_IN_METABOX = 0x01, 0x08  # feature_compat
-COMPR_HEAD2 = 0x08  # feature_incompat
+ZERO_PADDING, COMPR_HEAD2 = 0x01, 0x08  # feature_incompat
 COMPRESSED_FULL = 1
 HEAD1, HEAD2 = 1, 3
 
@@ -67,11 +67,11 @@ def shared_xattrs_in_metabox(path, dump):
     image.write()
 
 
-def head2(path, dump):
+def head2(path, dump, names=('mixed', 'runs', 'sparse', 'zeros')):
     """Files of algorithm A that is not LZ4: HEAD1 becomes LZ4 and HEAD2 A, and so do their lclusters' types."""
     image = Image(path)
     done = 0
-    for name in ('mixed', 'runs', 'sparse', 'zeros'):
+    for name in names:
         said = ask(dump, f'--path=/data/{name}', path).decode()
         inode = image.inode(int(re.search(r'NID: (\d+)', said)[1]))
         form, xattrs = image.get('H', inode), image.get('H', inode + 2)
@@ -89,6 +89,59 @@ def head2(path, dump):
                 done += 1
     assert done > 0
     image.put('I', SUPER + 80, image.get('I', SUPER + 80) | COMPR_HEAD2)
+    image.write()
+
+
+def without_padding(path, dump, paths):
+    """LZ4 data goes from the end of its block to the start, as mkfs.erofs before 1.0 had it. @param paths all files"""
+    image = Image(path)
+    done = set()
+    for name in paths:
+        said = ask(dump, os.fsencode(f'--path={name}'), path).decode('utf-8', 'replace')
+        inode = image.inode(int(re.search(r'NID: (\d+)', said)[1]))
+        form, xattrs = image.get('H', inode), image.get('H', inode + 2)
+        if form >> 1 & 7 != COMPRESSED_FULL:
+            continue
+        header = inode + (64 if form & 1 else 32) + (12 + 4 * (xattrs - 1) if xattrs else 0)
+        header += -header % 8
+        assert image.get('H', header + 4) == 0, 'one block a pcluster'
+        for i in range(-(-image.get('I', inode + 8) // image.block)):
+            lcluster = header + 16 + 8 * i
+            at = image.get('I', lcluster + 4) * image.block
+            if image.get('H', lcluster) & 3 == HEAD1 and at not in done:
+                done.add(at)
+                data = image.bytes[at:at + image.block].lstrip(b'\0')
+                image.bytes[at:at + image.block] = data + bytes(image.block - len(data))
+    assert done
+    image.put('I', SUPER + 80, image.get('I', SUPER + 80) & ~ZERO_PADDING)
+    image.write()
+
+
+def wide_records(path, dump, names):
+    """Extent records of 16 bytes become ones of 32: the inode goes to the end of the image, and its names after it."""
+    image = Image(path)
+    for name in names:
+        said = ask(dump, f'--path=/data/{name}', path).decode()
+        nid = int(re.search(r'NID: (\d+)', said)[1])
+        inode = image.inode(nid)
+        form, xattrs = image.get('H', inode), image.get('H', inode + 2)
+        end = (64 if form & 1 else 32) + (12 + 4 * (xattrs - 1) if xattrs else 0)
+        end += -end % 8
+        count, advise = image.get('I', inode + end), image.get('H', inode + end + 4)
+        assert form >> 1 & 7 == COMPRESSED_FULL and advise & 7 == 5, 'records of 16 bytes'
+        records = inode + end + 8
+        records += -records % 16
+        moved = image.bytes[inode:inode + end + 8]
+        struct.pack_into('<H', moved, end + 4, advise | 6)
+        moved += bytes(-len(moved) % 32)
+        for i in range(count):
+            moved += image.bytes[records + 16 * i:records + 16 * i + 16] + bytes(16)
+        block = image.append(moved)
+        to = struct.pack('<Q', (block - image.get('I', SUPER + 40)) * image.block // 32)
+        name_of = re.escape(struct.pack('<Q', nid)) + rb'(..\x01\x00)'
+        changed, names_changed = re.subn(name_of, lambda m: to + m[1], image.bytes, flags=re.S)
+        assert names_changed > 0
+        image.bytes = bytearray(changed)
     image.write()
 
 

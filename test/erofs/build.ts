@@ -17,6 +17,8 @@ export interface BuiltFile {
   tail?: Uint8Array;
   /** i_mode; a regular file's by default */
   mode?: number;
+  /** the 32-byte form, whose i_nb is an address because it has NLINK_1 */
+  compact?: boolean;
   /** i_xattr_icount: of `tail`, so much is xattrs */
   icount?: number;
 }
@@ -35,6 +37,9 @@ export interface BuildOptions {
   /** use rootnid_8b, and metadata from block 0 on, and blocks_hi */
   wide?: { blocksHigh: number };
   xattrBlkaddr?: number;
+  volumeName?: string;
+  /** fixed_nsec, with an epoch of 0 */
+  fixedNsec?: number;
 }
 
 /** nid of file `i` of a built image that isn't wide */
@@ -65,7 +70,7 @@ export function build(o: BuildOptions): Uint8Array {
   inode(view, META_AT, 0o040755, 2, { name: '', size: dir.length, layout: 0, iu: at / blockSize });
   o.files.forEach((f, i) => {
     inode(view, META_AT + SPAN * (i + 1), f.mode ?? 0o100644, 1, f);
-    if (f.tail) out.set(f.tail, META_AT + SPAN * (i + 1) + 64);
+    if (f.tail) out.set(f.tail, META_AT + SPAN * (i + 1) + (f.compact ? 32 : 64));
   });
 
   view.setUint32(1024, 0xe0f5e1e2, true);
@@ -78,6 +83,8 @@ export function build(o: BuildOptions): Uint8Array {
   view.setUint32(1024 + 16, o.files.length + 1, true);
   view.setUint32(1024 + 36, total / blockSize, true);
   view.setUint32(1024 + 40, o.wide ? 0 : META_AT / blockSize, true);
+  view.setUint32(1024 + 32, o.fixedNsec ?? 0, true);
+  out.set(Buffer.from(o.volumeName ?? ''), 1024 + 64);
   view.setUint32(1024 + 44, o.xattrBlkaddr ?? 0, true);
   view.setUint32(1024 + 80, o.featureIncompat ?? 0, true);
   out[1024 + 90] = o.dirblkbits ?? 0;
@@ -106,13 +113,14 @@ export function build(o: BuildOptions): Uint8Array {
 const SPAN = 512;
 
 function inode(view: DataView, at: number, mode: number, nlink: number, f: BuiltFile): void {
-  view.setUint16(at, 1 | (f.layout << 1), true);
+  view.setUint16(at, (f.compact ? 0x10 : 1) | (f.layout << 1), true);
   view.setUint16(at + 2, f.icount ?? 0, true);
   view.setUint16(at + 4, mode, true);
   view.setUint16(at + 6, f.inb ?? 0, true);
-  view.setBigUint64(at + 8, BigInt(f.size), true);
+  if (f.compact) view.setUint32(at + 8, f.size, true);
+  else view.setBigUint64(at + 8, BigInt(f.size), true);
   view.setUint32(at + 16, f.iu ?? 0, true);
-  view.setUint32(at + 44, nlink, true);
+  if (!f.compact) view.setUint32(at + 44, nlink, true);
 }
 
 function directory(files: BuiltFile[], blockSize: number, rootNid: number): Uint8Array {
