@@ -4,7 +4,14 @@ import { CsvReader } from './formats/csv.ts';
 import { BadRecords } from './formats/format.ts';
 import { ROW_OPS, type TraceHeader, type TraceRow } from './row.ts';
 import type { RowTrace } from './rows.ts';
-import { type FileFacts, type MountFacts, type TraceEvent, type TraceFacts, type TraceSink, wholePage } from './trace.ts';
+import {
+  type FileFacts,
+  type MountFacts,
+  type TraceEvent,
+  type TraceFacts,
+  type TraceSink,
+  wholePage,
+} from './trace.ts';
 
 /**
  * The CSV form of a recorded trace (traces/FORMAT.md): a header line naming the columns, one row per event, optionally preceded by
