@@ -50,10 +50,16 @@ export function parseLine(line: string): KernelRecord | { lost: number } | null 
       return pids === null ? null : { ...record, event: 'sched/sched_process_exit', a: pids[0]! };
     }
     case 'cgroup_attach_task': {
-      const moved = /dst_path=(.*) pid=(\d+) comm=/.exec(rest);
+      const moved = /^dst_root=(\d+) .*dst_path=(.*) pid=(\d+) comm=/.exec(rest);
       return moved === null
         ? null
-        : { ...record, event: 'cgroup/cgroup_attach_task', a: Number(moved[2]), path: moved[1]! };
+        : {
+            ...record,
+            event: 'cgroup/cgroup_attach_task',
+            a: Number(moved[3]),
+            c: Number(moved[1]),
+            path: moved[2]!,
+          };
     }
     case 'page_fault_user':
     case 'page_fault_kernel': {
