@@ -173,7 +173,7 @@ async function watch(
   if (image === null && mount.fstype === 'erofs')
     warn(`${dir}: which image is mounted there isn't known: name it, --mount DIR=IMAGE, or bind it when you replay`);
   const [major, minor] = mount.device.split(':').map(Number) as [number, number];
-  const readAheadKb = readAhead(mount.device);
+  const readAheadKb = readAhead(mount.device, mount.fstype);
   const files = new Map<number, WatchedFile>();
   if (image === null) walkTree(mount, dir, files);
   else walkImage(image, mount, files);
@@ -288,9 +288,15 @@ function lowerDirs(options: string): string[] {
   return dirs;
 }
 
-function readAhead(device: string): number | null {
+function readAhead(device: string, fstype: string): number | null {
+  const value = (name: string): number => Number(readFileSync(`/sys/class/bdi/${name}/read_ahead_kb`, 'utf8'));
   try {
-    return Number(readFileSync(`/sys/class/bdi/${device}/read_ahead_kb`, 'utf8'));
+    if (existsSync(`/sys/class/bdi/${device}`)) return value(device);
+    // Of a filesystem on no device, super_setup_bdi() names it `erofs-13`, and nothing says which is whose.
+    const values = readdirSync('/sys/class/bdi')
+      .filter((name) => name.startsWith(`${fstype}-`))
+      .map(value);
+    return values.every((each) => each === values[0]) ? (values[0] ?? null) : null;
   } catch {
     return null;
   }

@@ -27,7 +27,7 @@ interface Cgroup {
 
 interface Container {
   readonly name: string;
-  readonly cgroup: Cgroup | null;
+  readonly cgroups: readonly Cgroup[];
   /** a pid namespace, as /proc/PID/ns/pid names it */
   readonly pidNamespace: string | null;
 }
@@ -43,18 +43,21 @@ export class Tasks {
   /** @throws UsageError when there is no such process or cgroup */
   constructor(requests: readonly ContainerRequest[]) {
     const own = pidNamespace(process.pid);
+    const ours = cgroupsOf(process.pid);
     for (const { name, what } of requests) {
       if (isPid(what)) {
         const namespace = pidNamespace(Number(what));
         if (namespace === null) throw new UsageError(`--container ${name}=${what}: there is no process ${what}`);
+        // In a pid namespace of its own it is a container, whose cgroups are its own as well, but for those that we are in, too.
         const separate = namespace !== own;
-        this.#containers.push({ name, cgroup: null, pidNamespace: separate ? namespace : null });
+        const cgroups = separate ? cgroupsOf(Number(what)).filter((each) => !ours.some((us) => within(each, us))) : [];
+        this.#containers.push({ name, cgroups, pidNamespace: separate ? namespace : null });
         if (!separate) for (const pid of descendants(Number(what))) this.#of.set(pid, name);
       } else {
         const cgroup = cgroupOf(what);
         if (cgroup === null)
           throw new UsageError(`--container ${name}=${what}: is neither a process nor the folder of a cgroup`);
-        this.#containers.push({ name, cgroup, pidNamespace: null });
+        this.#containers.push({ name, cgroups: [cgroup], pidNamespace: null });
       }
     }
     for (const pid of allTasks()) this.of(pid);
@@ -66,7 +69,7 @@ export class Tasks {
   }
 
   fork(parent: number, child: number): void {
-    const name = this.#of.get(parent) ?? UNKNOWN;
+    const name = this.of(parent);
     // Nobody's child may be a container's: clone3(2) can put it into a cgroup, setns(2) into a pid namespace.
     if (name === UNKNOWN) this.#of.delete(child);
     else this.#of.set(child, name);
@@ -78,7 +81,7 @@ export class Tasks {
 
   /** A task came into a cgroup. */
   moved(pid: number, hierarchy: number, path: string): void {
-    const into = this.#containers.find(({ cgroup }) => cgroup !== null && within(cgroup, hierarchy, path));
+    const into = this.#containers.find(({ cgroups }) => cgroups.some((each) => within(each, { hierarchy, path })));
     if (into !== undefined) this.#of.set(pid, into.name);
   }
 
@@ -100,9 +103,9 @@ export class Tasks {
     const namespace = pidNamespace(pid);
     const cgroups = cgroupsOf(pid);
     const found = this.#containers.find(
-      ({ cgroup, pidNamespace: wanted }) =>
-        (wanted !== null && namespace === wanted) ||
-        (cgroup !== null && cgroups.some(({ hierarchy, path }) => within(cgroup, hierarchy, path))),
+      (container) =>
+        (container.pidNamespace !== null && namespace === container.pidNamespace) ||
+        container.cgroups.some((each) => cgroups.some((its) => within(each, its))),
     );
     return found?.name ?? UNKNOWN;
   }
@@ -116,9 +119,12 @@ function pidNamespace(pid: number): string | null {
   }
 }
 
-/** A cgroup and those below it. */
-function within(cgroup: Cgroup, hierarchy: number, path: string): boolean {
-  return hierarchy === cgroup.hierarchy && (path === cgroup.path || path.startsWith(`${cgroup.path}/`));
+/** Whether one is the other or below it. */
+function within(cgroup: Cgroup, { hierarchy, path }: Cgroup): boolean {
+  return (
+    hierarchy === cgroup.hierarchy &&
+    (cgroup.path === '/' || path === cgroup.path || path.startsWith(`${cgroup.path}/`))
+  );
 }
 
 /** The cgroup whose folder this is, or null. */
