@@ -61,6 +61,8 @@ export interface RecordReport {
   exit: { code: number | null; signal: string | null; stopped: boolean } | null;
 }
 
+const FILL: KernelEvent = 'filemap/mm_filemap_add_to_page_cache';
+const DROP: KernelEvent = 'filemap/mm_filemap_delete_from_page_cache';
 const FILEMAP = KERNEL_EVENT_NAMES.filter((name) => name.startsWith('filemap/'));
 const TASKS = KERNEL_EVENT_NAMES.filter((name) => name.startsWith('sched/') || name.startsWith('cgroup/'));
 const FAULTS = KERNEL_EVENT_NAMES.filter((name) => name.startsWith('exceptions/'));
@@ -198,13 +200,9 @@ class Recording {
       this.#writer = await ArrowTraceWriter.create(this.#options.output, true);
       this.#writer.facts(this.#facts());
       for (const { facts } of this.#mounts) this.#writer.mount(facts);
-      for (const [i, mount] of this.#mounts.entries())
-        for (const { ino, pages } of cachedPages(mount, this.#calls))
-          if (pages.size > 0) this.#cached[i]!.set(ino, pages);
-      this.#cachedBefore();
-      this.#startNs = now();
       await this.#launch();
       for (const instance of this.#instances) instance.start();
+      await this.#lookBefore();
       this.#release();
       await this.#until(signal.came);
       this.#looks = this.#mounts.flatMap((mount, i) =>
@@ -397,6 +395,10 @@ class Recording {
     if (mount === undefined) return;
     const { files, whole } = this.#mounts[mount]!;
     const file = files.get(r.a);
+    if (r.timeNs <= this.#startNs) {
+      if (file !== undefined || whole) this.#count(mount, r);
+      return;
+    }
     if (file === undefined && !whole) {
       this.#report.elsewhere++;
       return;
@@ -425,25 +427,26 @@ class Recording {
       case 'filemap/mm_filemap_fault':
         this.#accesses.fault(access);
         return;
-      default: {
+      default:
         access.pages = 2 ** r.d;
-        const into = r.event === 'filemap/mm_filemap_add_to_page_cache';
-        access.op = into ? OP.fill : OP.drop;
-        let pages = this.#cached[mount]!.get(r.a);
-        if (pages === undefined) {
-          pages = new PageSet();
-          this.#cached[mount]!.set(r.a, pages);
-        }
-        if (into) {
-          pages.add(r.c, access.pages);
-          this.#report.filledPages += access.pages;
-        } else {
-          pages.delete(r.c, access.pages);
-          this.#report.droppedPages += access.pages;
-        }
+        access.op = r.event === FILL ? OP.fill : OP.drop;
+        if (r.event === FILL) this.#report.filledPages += access.pages;
+        else this.#report.droppedPages += access.pages;
+        this.#count(mount, r);
         this.#accesses.effect(access);
-      }
     }
+  }
+
+  /** Pages in or out of what is cached by the events. */
+  #count(mount: number, { event, a: ino, c: page, d: order }: KernelRecord): void {
+    if (event !== FILL && event !== DROP) return;
+    let pages = this.#cached[mount]!.get(ino);
+    if (pages === undefined) {
+      pages = new PageSet();
+      this.#cached[mount]!.set(ino, pages);
+    }
+    if (event === FILL) pages.add(page, 2 ** order);
+    else pages.delete(page, 2 ** order);
   }
 
   /** Without containers or a command to tell apart, a mount is one. */
@@ -472,7 +475,23 @@ class Recording {
     }
   }
 
-  #cachedBefore(): void {
+  /**
+   * What is cached as the recording begins, while others go on reading: what mincore(2) shows of a file, changed by the events since before
+   * it was asked. Of a page that has had an event the last one tells, of any other it doesn't matter when it was looked at.
+   */
+  async #lookBefore(): Promise<void> {
+    let drained = now();
+    for (const [i, mount] of this.#mounts.entries())
+      for (const { ino, pages } of cachedPages(mount, this.#calls)) {
+        if (pages.size > 0) this.#cached[i]!.set(ino, pages);
+        if (now() - drained < POLL_MS * 1e6) continue;
+        this.#drain();
+        drained = now();
+      }
+    this.#startNs = now();
+    await new Promise((resolve) => setTimeout(resolve, POLL_MS));
+    this.#drain();
+    this.#merge(this.#startNs);
     const e = this.#event;
     e.op = OP['cached-before'];
     e.container = this.#container(UNKNOWN);

@@ -382,6 +382,31 @@ ls "$T/instances" | wc -l
     expect(reader.endFacts).toBe(null);
   });
 
+  test('what goes in and out while the recorder starts is not missed', async () => {
+    const run = await attached(
+      `
+python3 - <<'P' &
+import glob, os, time
+M, D, T = os.environ['M'], os.environ['D'], os.environ['T']
+def ours(instance):
+    try: return D in open('/proc/%s/cmdline' % os.path.basename(instance).split('-')[1]).read()
+    except OSError: return False
+while not any(map(ours, glob.glob(T + '/instances/foliolab-*-cache'))): pass
+for name, pages in ('/big', 2048), ('/sub/other', 1024):
+    f = os.open(M + name, os.O_RDONLY)
+    os.posix_fadvise(f, 0, 0, os.POSIX_FADV_RANDOM)
+    for i in range(pages):
+        os.pread(f, 1, 4096 * i)
+        time.sleep(0.0001)
+P
+L=$!`,
+      '',
+      'wait $L',
+    );
+    expect(run.rows.some(({ op }) => op === 'cached-before')).toBe(true);
+    await holds({ status: 0, stdout: '', stderr: '', trace: join(run.dir, 'run.arrows'), dir: run.dir });
+  });
+
   test('a signal ends a recording of what runs, whole', async () => {
     const { rows, reader, stdout } = await attached('', '', 'cat "$M/small" > /dev/null');
     expect(stdout).toMatch(/events, 0 lost$/m);
