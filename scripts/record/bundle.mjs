@@ -1,7 +1,7 @@
 // bundle.mjs RECORDINGS IMAGES OUT SERVICE…: what is committed of recordings that record.sh has made.
 // Writes to OUT/SERVICE the traces, of each index the part that they name, recipe.md, packages.tsv and SHA256SUMS. Needs dist/ (npm run build).
 import { createHash } from 'node:crypto';
-import { copyFileSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs';
+import { mkdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { IndexBuilder } from '../../dist/replay/image-index/builder.js';
 import {
@@ -15,7 +15,8 @@ import {
 } from '../../dist/replay/image-index/format.js';
 import { ImageIndex } from '../../dist/replay/image-index/image-index.js';
 import { ArrowTraceReader } from '../../dist/replay/trace/arrow/reader.js';
-import { TRACE_OP_NAMES } from '../../dist/replay/trace/trace.js';
+import { ArrowTraceWriter } from '../../dist/replay/trace/arrow/writer.js';
+import { blankEvent, TRACE_OP_NAMES } from '../../dist/replay/trace/trace.js';
 
 const [recordings, images, out, ...services] = process.argv.slice(2);
 if (services.length === 0) {
@@ -40,6 +41,33 @@ async function read(path) {
     inodes.set(image, (inodes.get(image) ?? new Set()).add(ino));
   }
   return { facts: reader.facts, mounts: reader.mounts, counts, inodes };
+}
+
+/** Times of the committed traces are multiples of this: they take half the room. */
+const TIME_STEP_NS = 1024;
+
+/** Writes a trace again, with coarser times. */
+async function coarsen(from, to) {
+  const reader = await ArrowTraceReader.open(from);
+  const writer = await ArrowTraceWriter.create(to);
+  const known = { containers: 0, mounts: 0, files: 0 };
+  const event = blankEvent();
+  let begun = false;
+  for await (const batch of reader.batches()) {
+    if (!begun) writer.facts({ ...reader.facts, timeStepNs: TIME_STEP_NS });
+    begun = true;
+    for (; known.mounts < reader.mounts.length; known.mounts++) writer.mount(reader.mounts[known.mounts]);
+    for (; known.containers < reader.containers.length; known.containers++)
+      writer.container(reader.containers[known.containers]);
+    for (; known.files < reader.files.length; known.files++) writer.file(reader.files[known.files]);
+    for (let i = 0; i < batch.rows; i++) {
+      for (const column of ['op', 'container', 'file', 'page', 'pageHigh', 'pages', 'touch', 'bytes', 'task'])
+        event[column] = batch[column][i];
+      event.timeNs = batch.timeNs[i] - (batch.timeNs[i] % TIME_STEP_NS);
+      writer.event(event);
+    }
+  }
+  await writer.end(reader.endFacts);
 }
 
 /** An index of some inodes of another. */
@@ -136,7 +164,7 @@ for (const service of services) {
       ...(await read(from)),
       summary: JSON.parse(readFileSync(from.replace(/arrows$/, 'json'), 'utf8')),
     };
-    copyFileSync(from, join(to, `${kind}.arrows`));
+    await coarsen(from, join(to, `${kind}.arrows`));
     for (const [image, nids] of traces[kind].inodes)
       inodes.set(image, new Set([...(inodes.get(image) ?? []), ...nids]));
   }
@@ -156,7 +184,7 @@ for (const service of services) {
     '',
     `Written by \`scripts/record/bundle.mjs\`. The recipe itself is scripts/record: \`images.sh\`, \`services/${service}.sh\`, \`record.sh\`.`,
     '',
-    `- Recorded ${KINDS.map((kind) => `${traces[kind].facts.started} (${kind})`).join(', ')} by ${facts.tool} on Linux ${facts.kernel}, ${facts.cpus} CPUs, transparent huge pages \`${facts.transparentHugePages}\`.`,
+    `- Recorded ${KINDS.map((kind) => `${traces[kind].facts.started} (${kind})`).join(', ')} by ${facts.tool} on Linux ${facts.kernel}, ${facts.cpus} CPUs, transparent huge pages \`${facts.transparentHugePages}\`. Times are rounded down to ${TIME_STEP_NS} ns.`,
     `- Mounts: ${mounts.map(({ name, image }) => `${name} of ${image}`).join(', ')}; ${mounts[0].fstype}, ${mounts[0].backing}-backed, \`${mounts[0].options}\`, readahead ${mounts[0].readAheadKb} KiB.`,
     '',
     '| image | bytes | SHA-256 | inodes, of which the index has |',

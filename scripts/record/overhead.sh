@@ -54,7 +54,7 @@ record_stop() {
 	kill -INT "$recorder"
 	wait "$recorder" || { echo "recording failed" >&2; exit 1; }
 	recorder=
-	node -e 'const s = JSON.parse(fs.readFileSync(process.argv[1])); console.log(s.events, s.lost, process.argv[2])' "$work/summary.json" "$own"
+	facts=$(node -e 'const s = JSON.parse(fs.readFileSync(process.argv[1])); console.log(s.events, s.lost, process.argv[2])' "$work/summary.json" "$own")
 }
 now() { date +%s.%N; }
 
@@ -92,7 +92,7 @@ one() {
 	prepare "$load"
 	[[ $mode == without ]] || record_start
 	times=$("${load/cold/warm}")
-	[[ $mode == without ]] || facts=$(record_stop)
+	[[ $mode == without ]] || record_stop
 	if [[ $server ]]; then kill "$server"; wait "$server" || true; server=; fi
 	echo "$load $mode $times $facts" | tee -a "$work/times" >&2
 }
