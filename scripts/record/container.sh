@@ -11,7 +11,7 @@ chmod 755 "$base/upper"
 mount -t overlay -o "lowerdir=$lower,upperdir=$base/upper,workdir=$base/work" "$name" "$base/root"
 cp "$script" "$base/root/tmp/run"
 export root=$base/root
-exec timeout -k 5 180 unshare --mount --pid --net --ipc --uts --fork --kill-child bash -euc '
+exec timeout -k 5 900 unshare --mount --pid --net --ipc --uts --fork --kill-child bash -euc '
 	ip link set lo up
 	mount -t proc proc "$root/proc"
 	mount -t tmpfs -o mode=755 dev "$root/dev"

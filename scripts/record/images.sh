@@ -39,6 +39,8 @@ sources_b=("${sources_a[@]}" "deb $main bookworm-updates main" "deb $security bo
 tree() {
 	local dir=$work/tree options=() path
 	for path in doc man locale info lintian bug; do options+=(--dpkgopt="path-exclude=/usr/share/$path/*"); done
+	# update-alternatives links manual pages beside programs, and Java's packages fail where there is no folder for them.
+	options+=(--essential-hook='mkdir -p "$1/usr/share/man/man1"')
 	SOURCE_DATE_EPOCH=1780000000 unshare --mount --propagation private \
 		mmdebstrap --quiet --mode=root --variant=essential --architectures=amd64 --include="${packages[$1]}" "${options[@]}" \
 		--aptopt='APT::Install-Recommends "false"' --aptopt='Acquire::Retries "3"' bookworm "$dir" "${@:3}"

@@ -49,7 +49,6 @@ function duration(option: string, text: string): number {
 
 async function recordFiles(command: string[], options: RecordCommandOptions): Promise<void> {
   const mounts = options.mount ?? [];
-  if (mounts.length === 0) throw new UsageError('nothing to record: --mount DIR says of which filesystem');
   if (command.length === 0 && options.duration === undefined && process.stdin.isTTY !== true)
     throw new UsageError('nothing says how long: --duration TIME, or a command behind --');
   const buffer = parseBytes(options.buffer);
@@ -74,7 +73,7 @@ async function recordFiles(command: string[], options: RecordCommandOptions): Pr
   if (options.json) process.stdout.write(`${JSON.stringify({ schema: 'foliolab.record/1', ...report }, null, 2)}\n`);
   else process.stdout.write(`${summary(options.output, report)}\n`);
   const { exit } = report;
-  if (exit !== null && exit.code !== 0) {
+  if (exit !== null && exit.code !== 0 && !exit.stopped) {
     process.stderr.write(
       `foliolab: ${command[0]} ${exit.signal === null ? `exited with ${exit.code}` : `was ended by ${exit.signal}`}\n`,
     );
@@ -93,8 +92,12 @@ function summary(output: string, report: RecordReport): string {
   const files = report.filesEqual + report.filesDifferent;
   return [
     `${output}: ${report.events} events, ${report.lost} lost`,
+    `page cache: ${report.filledPages} pages filled, ${report.droppedPages} dropped`,
     `cached at the end: ${report.cachedPages} pages in ${files} files; fills minus drops are equal to mincore(2) in ${report.filesEqual} of them` +
       (report.filesDifferent === 0 ? '' : `, and differ by ${report.pagesDifferent} pages in ${report.filesDifferent}`),
+    ...(report.elsewhere === 0
+      ? []
+      : [`left out: ${report.elsewhere} events of files that are elsewhere on the filesystem`]),
     `fault-around windows: page known in ${exact + agreed} of ${exact + agreed + unknown}`,
   ].join('\n');
 }
@@ -108,7 +111,7 @@ export function recordCommand(): Command {
     .requiredOption('-o, --output <trace>', 'the trace to write, such as run.arrows')
     .option(
       '--mount <dir[=name]>',
-      'a mounted filesystem to record (may be repeated); an overlay stands for its lower layers; NAME can be the image',
+      'a mounted filesystem to record (may be repeated; default: every EROFS one); an overlay stands for its lower layers; NAME can be the image',
       collect(mountRequest),
     )
     .option(

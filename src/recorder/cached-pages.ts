@@ -1,5 +1,6 @@
 import { closeSync, constants, fstatSync, openSync } from 'node:fs';
 import { join, relative } from 'node:path';
+import { DataError } from '../error.ts';
 import type { WatchedMount } from './mounts.ts';
 import { PageSet } from './page-set.ts';
 import type { SystemCalls } from './system-calls.ts';
@@ -15,6 +16,7 @@ export interface Look {
 /**
  * What the page cache holds of a mount's files now, as mincore(2) shows it, one after the other. Files are opened and mapped, none of their
  * pages is touched; opening them does bring directories and inodes in.
+ * @throws DataError when a file isn't what the image says
  */
 export function* cachedPages(mount: WatchedMount, calls: SystemCalls): Generator<Look> {
   for (const [ino, { path, type, sizeBytes }] of mount.files) {
@@ -29,7 +31,13 @@ export function* cachedPages(mount: WatchedMount, calls: SystemCalls): Generator
     }
     try {
       const stat = fstatSync(fd);
-      if (stat.ino !== ino || !stat.isFile()) continue;
+      const other = stat.ino !== ino || !stat.isFile();
+      if (mount.image === null ? other : deviceOf(stat.dev) !== mount.device) continue;
+      if (mount.image !== null && (other || stat.size !== sizeBytes))
+        throw new DataError(
+          mount.image,
+          `isn't what is mounted on ${mount.dir}, where ${path} is inode ${stat.ino} of ${stat.size} bytes, not ${ino} of ${sizeBytes}: name its image, --mount DIR=IMAGE`,
+        );
       const bits = calls.cachedPages(fd, stat.size);
       const pages = new PageSet();
       for (let i = 0; i < bits.length; i++) if ((bits[i]! & 1) !== 0) pages.add(i, 1);
@@ -38,4 +46,11 @@ export function* cachedPages(mount: WatchedMount, calls: SystemCalls): Generator
       closeSync(fd);
     }
   }
+}
+
+/** A device number of the user's, glibc's makedev(3), as the kernel's events have it. */
+function deviceOf(dev: number): number {
+  const major = (Math.floor(dev / 256) & 0xfff) + Math.floor(dev / 2 ** 44) * 4096;
+  const minor = (dev & 0xff) + (Math.floor(dev / 2 ** 12) & 0xfff00);
+  return major * 2 ** 20 + minor;
 }

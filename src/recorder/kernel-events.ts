@@ -9,7 +9,7 @@ export const KERNEL_EVENTS = {
   'filemap/mm_filemap_delete_from_page_cache': ['i_ino', 's_dev', 'index', 'order'],
   'sched/sched_process_fork': ['parent_pid', 'child_pid'],
   'sched/sched_process_exit': ['pid'],
-  'cgroup/cgroup_attach_task': ['pid', 'dst_path'],
+  'cgroup/cgroup_attach_task': ['pid', 'dst_path', 'dst_root'],
   'exceptions/page_fault_user': ['address'],
   'exceptions/page_fault_kernel': ['address'],
 } as const;

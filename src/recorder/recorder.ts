@@ -9,16 +9,17 @@ import { blankEvent, OP, type TraceFacts } from '../replay/trace/trace.ts';
 import { VERSION } from '../version.ts';
 import { cachedPages, type Look } from './cached-pages.ts';
 import { Decoder, KERNEL_EVENT_NAMES, type KernelEvent, type KernelRecord } from './kernel-events.ts';
-import { type MountRequest, type WatchedMount, watchedMounts } from './mounts.ts';
+import { everyErofs, type MountRequest, type WatchedMount, watchedMounts } from './mounts.ts';
 import { PageSet } from './page-set.ts';
 import { readSubBuffer } from './ring-buffer.ts';
 import { type SystemCalls, systemCalls } from './system-calls.ts';
-import { type ContainerRequest, Tasks, UNKNOWN } from './tasks.ts';
+import { type ContainerRequest, isPid, Tasks, UNKNOWN } from './tasks.ts';
 import { parseLine } from './text-events.ts';
 import { type Backend, findTracefs, removeInstance, staleInstances, TraceInstance } from './tracefs.ts';
 
 export interface RecordOptions {
   readonly output: string;
+  /** empty: every EROFS filesystem that is mounted */
   readonly mounts: readonly MountRequest[];
   readonly containers: readonly ContainerRequest[];
   /** empty: what runs already */
@@ -44,6 +45,11 @@ export interface RecordReport {
   events: number;
   /** events that the kernel lost, for want of room */
   lost: number;
+  /** accesses to other files of a filesystem of which a folder is recorded: left out */
+  elsewhere: number;
+  /** pages that went into the page cache, and that were taken out of it, by the events */
+  filledPages: number;
+  droppedPages: number;
   /** pages that were cached at the end, by mincore(2) */
   cachedPages: number;
   /** files whose pages, by the events, are those that mincore(2) shows, and files in which they aren't, with how many pages */
@@ -51,10 +57,12 @@ export interface RecordReport {
   filesDifferent: number;
   pagesDifferent: number;
   touches: { exact: number; agreed: number; unknown: number };
-  /** how the command ended, null if none was run */
-  exit: { code: number | null; signal: string | null } | null;
+  /** how the command ended, null if none was run; stopped: we ended it, when its time was over or a signal had come */
+  exit: { code: number | null; signal: string | null; stopped: boolean } | null;
 }
 
+const FILL: KernelEvent = 'filemap/mm_filemap_add_to_page_cache';
+const DROP: KernelEvent = 'filemap/mm_filemap_delete_from_page_cache';
 const FILEMAP = KERNEL_EVENT_NAMES.filter((name) => name.startsWith('filemap/'));
 const TASKS = KERNEL_EVENT_NAMES.filter((name) => name.startsWith('sched/') || name.startsWith('cgroup/'));
 const FAULTS = KERNEL_EVENT_NAMES.filter((name) => name.startsWith('exceptions/'));
@@ -65,6 +73,8 @@ const POLL_MS = 20;
 const HOLD_BACK_NS = 1e9;
 const MAX_HELD = 500_000;
 const FLUSH_EVERY_NS = 5e9;
+/** how long a command has for its end when it is told to */
+const END_NS = 5e9;
 
 /**
  * Records every access to the files of some mounts, and every page that goes into or out of the page cache, until a command ends, or a time is
@@ -82,9 +92,22 @@ export async function record(options: RecordOptions): Promise<RecordReport> {
     else options.warn(`the trace instance ${name} was left by a recorder that is gone; --remove-stale removes it`);
   }
   const calls = await systemCalls();
-  const mounts = await watchedMounts(options.mounts);
+  const mounts = await watchedMounts(requestsOf(options), options.warn);
   const recording = new Recording(options, tracefs, calls, mounts);
   return recording.run();
+}
+
+/** The mounts asked for, or every EROFS one that the recorder or a container sees. */
+function requestsOf({ mounts, containers }: RecordOptions): readonly MountRequest[] {
+  if (mounts.length > 0) return mounts;
+  const all = everyErofs(
+    containers
+      .map(({ what }) => what)
+      .filter(isPid)
+      .map(Number),
+  );
+  if (all.length > 0) return all;
+  throw new UsageError('nothing to record: no EROFS filesystem is mounted, and no --mount DIR names another');
 }
 
 class Recording {
@@ -116,6 +139,7 @@ class Recording {
   #lastNs = 0;
   #child: ChildProcess | null = null;
   #exit: RecordReport['exit'] = null;
+  #stopped = false;
   readonly #report: RecordReport;
 
   constructor(options: RecordOptions, tracefs: string, calls: SystemCalls, mounts: readonly WatchedMount[]) {
@@ -128,6 +152,9 @@ class Recording {
     this.#report = {
       events: 0,
       lost: 0,
+      elsewhere: 0,
+      filledPages: 0,
+      droppedPages: 0,
       cachedPages: 0,
       filesEqual: 0,
       filesDifferent: 0,
@@ -173,13 +200,9 @@ class Recording {
       this.#writer = await ArrowTraceWriter.create(this.#options.output, true);
       this.#writer.facts(this.#facts());
       for (const { facts } of this.#mounts) this.#writer.mount(facts);
-      for (const [i, mount] of this.#mounts.entries())
-        for (const { ino, pages } of cachedPages(mount, this.#calls))
-          if (pages.size > 0) this.#cached[i]!.set(ino, pages);
-      this.#cachedBefore();
-      this.#startNs = now();
       await this.#launch();
       for (const instance of this.#instances) instance.start();
+      await this.#lookBefore();
       this.#release();
       await this.#until(signal.came);
       this.#looks = this.#mounts.flatMap((mount, i) =>
@@ -199,8 +222,8 @@ class Recording {
       await this.#writer.end({ ...facts, late: this.#late });
       return this.#report;
     } catch (error) {
-      this.#child?.kill('SIGKILL');
-      await this.#writer?.abort();
+      if (this.#exit === null) this.#child?.kill('SIGTERM');
+      await this.#writer?.abort().catch(() => {});
       throw error;
     } finally {
       signal.forget();
@@ -240,7 +263,7 @@ class Recording {
       child.once('error', reject);
     });
     child.once('exit', (code, signal) => {
-      this.#exit = { code, signal };
+      this.#exit = { code, signal, stopped: this.#stopped };
     });
     if (this.#options.containers.length === 0) this.#tasks.root(child.pid!, name ?? basename(command[0]!));
     faults.follow([child.pid!, ...this.#tasks.known()]);
@@ -251,13 +274,15 @@ class Recording {
     if (pipe && 'end' in pipe) pipe.end('\n');
   }
 
-  /** Reads events until it is time to stop. */
+  /** Reads events until it is time to stop: the command has ended, its time is over, or a signal came. */
   async #until(signalled: () => number): Promise<void> {
     const { durationNs, holdMs } = this.#options;
-    let stopAt = durationNs > 0 ? now() + durationNs : Number.POSITIVE_INFINITY;
+    const began = now();
+    let stopAt = durationNs > 0 ? began + durationNs : Number.POSITIVE_INFINITY;
     let ended = false;
-    let flushed = now();
-    let shown = now();
+    let flushed = began;
+    let shown = began;
+    let events = 0;
     for (;;) {
       const before = now();
       this.#drain();
@@ -269,22 +294,22 @@ class Recording {
         flushed = before;
       }
       if (before - shown > 1e9) {
-        this.#show();
+        this.#show((before - began) / 1e9, ((this.#events - events) * 1e9) / (before - shown));
+        events = this.#events;
         shown = before;
       }
-      if (before >= stopAt) {
-        if (ended || this.#child === null || this.#exit !== null) return;
-        this.#child.kill('SIGTERM');
-        ended = true;
-        stopAt = before + 5e9;
-      }
       const signals = signalled();
-      if (signals > 0 && this.#child === null) return;
-      if (signals > 1) this.#child?.kill('SIGKILL');
       if (this.#exit !== null && !ended) {
         ended = true;
         stopAt = before + holdMs * 1e6;
       }
+      if (before >= stopAt || (signals > 0 && !this.#stopped)) {
+        if (this.#child === null || this.#exit !== null || this.#stopped) return;
+        this.#stopped = true;
+        this.#child.kill('SIGTERM');
+        stopAt = before + END_NS;
+      }
+      if (signals > 1) this.#child?.kill('SIGKILL');
       await new Promise((resolve) => setTimeout(resolve, POLL_MS));
     }
   }
@@ -354,7 +379,7 @@ class Recording {
         this.#accesses.exit(r.a);
         return;
       case 'cgroup/cgroup_attach_task':
-        this.#tasks.moved(r.a, r.path);
+        this.#tasks.moved(r.a, r.c, r.path);
         return;
       case 'exceptions/page_fault_user':
       case 'exceptions/page_fault_kernel':
@@ -368,6 +393,16 @@ class Recording {
   #filemap(r: KernelRecord): void {
     const mount = this.#byDevice.get(r.b);
     if (mount === undefined) return;
+    const { files, whole } = this.#mounts[mount]!;
+    const file = files.get(r.a);
+    if (r.timeNs <= this.#startNs) {
+      if (file !== undefined || whole) this.#count(mount, r);
+      return;
+    }
+    if (file === undefined && !whole) {
+      this.#report.elsewhere++;
+      return;
+    }
     this.#events++;
     const access: Access = {
       timeNs: r.timeNs,
@@ -382,11 +417,9 @@ class Recording {
       address: -1,
     };
     switch (r.event) {
-      case 'filemap/mm_filemap_get_pages': {
-        const file = this.#mounts[mount]!.files.get(r.a);
+      case 'filemap/mm_filemap_get_pages':
         this.#accesses.read(access, r.d, file === undefined ? -1 : Math.ceil(file.sizeBytes / 4096));
         return;
-      }
       case 'filemap/mm_filemap_map_pages':
         access.pages = Math.max(1, r.d - r.c + 1);
         this.#accesses.faultAround(access);
@@ -394,20 +427,26 @@ class Recording {
       case 'filemap/mm_filemap_fault':
         this.#accesses.fault(access);
         return;
-      default: {
+      default:
         access.pages = 2 ** r.d;
-        const into = r.event === 'filemap/mm_filemap_add_to_page_cache';
-        access.op = into ? OP.fill : OP.drop;
-        let pages = this.#cached[mount]!.get(r.a);
-        if (pages === undefined) {
-          pages = new PageSet();
-          this.#cached[mount]!.set(r.a, pages);
-        }
-        if (into) pages.add(r.c, access.pages);
-        else pages.delete(r.c, access.pages);
+        access.op = r.event === FILL ? OP.fill : OP.drop;
+        if (r.event === FILL) this.#report.filledPages += access.pages;
+        else this.#report.droppedPages += access.pages;
+        this.#count(mount, r);
         this.#accesses.effect(access);
-      }
     }
+  }
+
+  /** Pages in or out of what is cached by the events. */
+  #count(mount: number, { event, a: ino, c: page, d: order }: KernelRecord): void {
+    if (event !== FILL && event !== DROP) return;
+    let pages = this.#cached[mount]!.get(ino);
+    if (pages === undefined) {
+      pages = new PageSet();
+      this.#cached[mount]!.set(ino, pages);
+    }
+    if (event === FILL) pages.add(page, 2 ** order);
+    else pages.delete(page, 2 ** order);
   }
 
   /** Without containers or a command to tell apart, a mount is one. */
@@ -436,7 +475,23 @@ class Recording {
     }
   }
 
-  #cachedBefore(): void {
+  /**
+   * What is cached as the recording begins, while others go on reading: what mincore(2) shows of a file, changed by the events since before
+   * it was asked. Of a page that has had an event the last one tells, of any other it doesn't matter when it was looked at.
+   */
+  async #lookBefore(): Promise<void> {
+    let drained = now();
+    for (const [i, mount] of this.#mounts.entries())
+      for (const { ino, pages } of cachedPages(mount, this.#calls)) {
+        if (pages.size > 0) this.#cached[i]!.set(ino, pages);
+        if (now() - drained < POLL_MS * 1e6) continue;
+        this.#drain();
+        drained = now();
+      }
+    this.#startNs = now();
+    await new Promise((resolve) => setTimeout(resolve, POLL_MS));
+    this.#drain();
+    this.#merge(this.#startNs);
     const e = this.#event;
     e.op = OP['cached-before'];
     e.container = this.#container(UNKNOWN);
@@ -509,10 +564,12 @@ class Recording {
     return Math.max(lost, this.#missed);
   }
 
-  #show(): void {
+  #show(seconds: number, rate: number): void {
     let pages = 0;
     for (const files of this.#cached) for (const set of files.values()) pages += set.size;
-    this.#options.progress?.(`${this.#events} events, ${this.#lost()} lost, ${pages} pages cached`);
+    this.#options.progress?.(
+      `${seconds.toFixed(0)} s, ${this.#events} events, ${rate.toFixed(0)} a second, ${this.#lost()} lost, ${pages} pages cached`,
+    );
   }
 
   #remove(): void {

@@ -1,7 +1,7 @@
 import { readdirSync, readFileSync, readlinkSync, realpathSync, statSync } from 'node:fs';
-import { join } from 'node:path';
+import { join, relative } from 'node:path';
 import { UsageError } from '../error.ts';
-import { readMountInfo } from './mounts.ts';
+import { mountOf, readMountInfo } from './mounts.ts';
 
 /** Nobody we know: a kernel thread, or a task of no container that is recorded. */
 export const UNKNOWN = '?';
@@ -13,10 +13,21 @@ export interface ContainerRequest {
   readonly what: string;
 }
 
+/** Whether a container is told by a process. */
+export function isPid(what: string): boolean {
+  return /^\d+$/.test(what);
+}
+
+interface Cgroup {
+  /** as /proc/PID/cgroup and the kernel's events number it; 0 is version 2 */
+  readonly hierarchy: number;
+  /** from the hierarchy's root: `/docker/4f…` */
+  readonly path: string;
+}
+
 interface Container {
   readonly name: string;
-  /** folder in a cgroup filesystem, and the cgroup's path in its hierarchy */
-  readonly cgroup: { readonly folder: string; readonly path: string } | null;
+  readonly cgroups: readonly Cgroup[];
   /** a pid namespace, as /proc/PID/ns/pid names it */
   readonly pidNamespace: string | null;
 }
@@ -32,20 +43,21 @@ export class Tasks {
   /** @throws UsageError when there is no such process or cgroup */
   constructor(requests: readonly ContainerRequest[]) {
     const own = pidNamespace(process.pid);
+    const ours = cgroupsOf(process.pid);
     for (const { name, what } of requests) {
-      if (/^\d+$/.test(what)) {
+      if (isPid(what)) {
         const namespace = pidNamespace(Number(what));
         if (namespace === null) throw new UsageError(`--container ${name}=${what}: there is no process ${what}`);
+        // In a pid namespace of its own it is a container, whose cgroups are its own as well, but for those that we are in, too.
         const separate = namespace !== own;
-        this.#containers.push({ name, cgroup: null, pidNamespace: separate ? namespace : null });
+        const cgroups = separate ? cgroupsOf(Number(what)).filter((each) => !ours.some((us) => within(each, us))) : [];
+        this.#containers.push({ name, cgroups, pidNamespace: separate ? namespace : null });
         if (!separate) for (const pid of descendants(Number(what))) this.#of.set(pid, name);
       } else {
-        try {
-          statSync(join(what, 'cgroup.procs'));
-        } catch {
+        const cgroup = cgroupOf(what);
+        if (cgroup === null)
           throw new UsageError(`--container ${name}=${what}: is neither a process nor the folder of a cgroup`);
-        }
-        this.#containers.push({ name, cgroup: { folder: what, path: cgroupPath(what) }, pidNamespace: null });
+        this.#containers.push({ name, cgroups: [cgroup], pidNamespace: null });
       }
     }
     for (const pid of allTasks()) this.of(pid);
@@ -57,7 +69,10 @@ export class Tasks {
   }
 
   fork(parent: number, child: number): void {
-    this.#of.set(child, this.of(parent));
+    const name = this.of(parent);
+    // Nobody's child may be a container's: clone3(2) can put it into a cgroup, setns(2) into a pid namespace.
+    if (name === UNKNOWN) this.#of.delete(child);
+    else this.#of.set(child, name);
   }
 
   exit(pid: number): void {
@@ -65,10 +80,8 @@ export class Tasks {
   }
 
   /** A task came into a cgroup. */
-  moved(pid: number, path: string): void {
-    const into = this.#containers.find(
-      ({ cgroup }) => cgroup !== null && (path === cgroup.path || path.startsWith(`${cgroup.path}/`)),
-    );
+  moved(pid: number, hierarchy: number, path: string): void {
+    const into = this.#containers.find(({ cgroups }) => cgroups.some((each) => within(each, { hierarchy, path })));
     if (into !== undefined) this.#of.set(pid, into.name);
   }
 
@@ -88,11 +101,13 @@ export class Tasks {
   #lookUp(pid: number): string {
     if (this.#containers.length === 0) return UNKNOWN;
     const namespace = pidNamespace(pid);
-    for (const { name, cgroup, pidNamespace: wanted } of this.#containers) {
-      if (wanted !== null && namespace === wanted) return name;
-      if (cgroup !== null && inCgroup(cgroup.folder, pid)) return name;
-    }
-    return UNKNOWN;
+    const cgroups = cgroupsOf(pid);
+    const found = this.#containers.find(
+      (container) =>
+        (container.pidNamespace !== null && namespace === container.pidNamespace) ||
+        container.cgroups.some((each) => cgroups.some((its) => within(each, its))),
+    );
+    return found?.name ?? UNKNOWN;
   }
 }
 
@@ -104,29 +119,50 @@ function pidNamespace(pid: number): string | null {
   }
 }
 
-/** The path of a cgroup in its hierarchy, as the kernel's events have it. */
-function cgroupPath(folder: string): string {
-  const real = realpathSync(folder);
-  const mount = readMountInfo()
-    .filter(({ fstype, mountPoint }) => fstype.startsWith('cgroup') && real.startsWith(`${mountPoint}/`))
-    .reduce<string>((longest, { mountPoint }) => (mountPoint.length > longest.length ? mountPoint : longest), '');
-  return real.slice(mount.length);
+/** Whether one is the other or below it. */
+function within(cgroup: Cgroup, { hierarchy, path }: Cgroup): boolean {
+  return (
+    hierarchy === cgroup.hierarchy &&
+    (cgroup.path === '/' || path === cgroup.path || path.startsWith(`${cgroup.path}/`))
+  );
 }
 
-/** Whether a task is in a cgroup or one below it: in cgroup.procs (v2, v1) or tasks (threads, v1). */
-function inCgroup(folder: string, pid: number): boolean {
-  for (const list of ['cgroup.procs', 'cgroup.threads', 'tasks']) {
-    try {
-      if (readFileSync(join(folder, list), 'utf8').split('\n').includes(String(pid))) return true;
-    } catch {}
-  }
+/** The cgroup whose folder this is, or null. */
+function cgroupOf(folder: string): Cgroup | null {
+  let real: string;
   try {
-    return readdirSync(folder, { withFileTypes: true }).some(
-      (entry) => entry.isDirectory() && inCgroup(join(folder, entry.name), pid),
-    );
+    statSync(join(folder, 'cgroup.procs'));
+    real = realpathSync(folder);
   } catch {
-    return false;
+    return null;
   }
+  const mount = mountOf(real, readMountInfo());
+  if (!mount.fstype.startsWith('cgroup')) return null;
+  const path = join(mount.root, relative(mount.mountPoint, real));
+  if (mount.fstype === 'cgroup2') return { hierarchy: 0, path };
+  // Version 1: a hierarchy is told by its controllers, or the name, which are among the mount's options.
+  const options = new Set(mount.options.split(','));
+  const line = cgroupLines('self').find(([, controllers]) => controllers.split(',').every((each) => options.has(each)));
+  return line === undefined ? null : { hierarchy: Number(line[0]), path };
+}
+
+/** The lines of /proc/PID/cgroup: number of the hierarchy, controllers, path. Of a thread, too. */
+function cgroupLines(pid: number | 'self'): [string, string, string][] {
+  let text: string;
+  try {
+    text = readFileSync(`/proc/${pid}/cgroup`, 'utf8');
+  } catch {
+    return [];
+  }
+  return [...text.matchAll(/^(\d+):([^:]*):(.*)$/gm)].map(([, hierarchy, controllers, path]) => [
+    hierarchy!,
+    controllers!,
+    path!,
+  ]);
+}
+
+function cgroupsOf(pid: number): Cgroup[] {
+  return cgroupLines(pid).map(([hierarchy, , path]) => ({ hierarchy: Number(hierarchy), path }));
 }
 
 function allTasks(): number[] {

@@ -20,7 +20,7 @@ const PREFIX = 'foliolab-';
 /** Where tracefs is. @throws UsageError with what to do when it isn't there */
 export function findTracefs(asked: string | undefined): string {
   const places = asked === undefined ? ['/sys/kernel/tracing', '/sys/kernel/debug/tracing'] : [asked];
-  const found = places.find((place) => existsSync(join(place, 'instances')));
+  const found = places.find((place) => ['instances', 'trace_clock'].every((name) => existsSync(join(place, name))));
   if (found !== undefined) return found;
   throw new UsageError(
     asked === undefined

@@ -17,7 +17,7 @@ export type KernelTextEvent =
   | 'sched_process_fork'
   /** a task */
   | 'sched_process_exit'
-  /** a task, path of the cgroup from its hierarchy's root */
+  /** a task, c hierarchy, path of the cgroup from its hierarchy's root */
   | 'cgroup_attach_task';
 
 /** What a line is. */
@@ -235,10 +235,11 @@ export class KernelText {
         fields = / pid=(\d+) prio=/.exec(body);
         break;
       case 'cgroup_attach_task':
-        fields = /dst_path=(.*) pid=(\d+) comm=/.exec(body);
+        fields = /^dst_root=(\d+) .*dst_path=(.*) pid=(\d+) comm=/.exec(body);
         if (fields === null) return LINE.unknown;
-        this.path = fields[1]!;
-        this.a = Number(fields[2]);
+        this.path = fields[2]!;
+        this.a = Number(fields[3]);
+        this.c = Number(fields[1]);
         this.event = name;
         return LINE.event;
       default:
