@@ -326,6 +326,8 @@ async function outputFormat(
       throw new UsageError(`-o ${output} would overwrite ${input}, which it is made of`);
   }
   if (await isSpecial(output)) throw new UsageError(`-o ${output} is no regular file`);
+  if (/\.(zst|gz)$/i.test(output))
+    throw new UsageError(`-o ${output}: traces are written uncompressed (Arrow and Parquet compress by themselves)`);
   return to === undefined ? formatOfName(output, 'write') : formatOf(to, 'write');
 }
 
@@ -446,7 +448,7 @@ function* composeWarnings(recordings: readonly Recording[], output: string): Gen
       if (beside.length > 0 && !beside.some((name) => existsSync(join(dirname(output), name)))) missing.add(beside[0]!);
     }
   if (missing.size > 0)
-    yield `${[...missing].map(printableName).join(', ')} ${missing.size > 1 ? 'are' : 'is'} not beside ${printableName(output)}: a replay needs --mount, or a copy there`;
+    yield `${[...missing].map(printableName).join(', ')} ${missing.size > 1 ? 'are' : 'is'} not beside ${printableName(output)}: a replay needs --mount MOUNT=INDEX for each mount of the trace (foliolab trace info names them), or copies there`;
 }
 
 /** `run.arrows`, `run.arrows=a1,b1`; a file whose name has a `=` may be meant. */

@@ -104,6 +104,8 @@ class BoundTrace implements TraceBinding {
   readonly #shelf: ImageShelf;
   readonly #options: BindingOptions;
   readonly #byMount = new Map<string, ImageIndex>();
+  /** the file beside the trace that a mount's header names, where it isn't there */
+  readonly #lacking = new Map<string, string>();
   /** every mount id of the rows read so far */
   readonly mountsSeen = new Set<string>();
   readonly imagesUsed = new Set<ImageIndex>();
@@ -146,9 +148,11 @@ class BoundTrace implements TraceBinding {
       this.imagesUsed.add(image);
       return image;
     }
+    const lacking = this.#lacking.get(mount);
+    const why = lacking === undefined ? '' : `${lacking} isn’t there: `;
     throw new DataError(
       this.path,
-      `${this.unit} ${row.line}: mount '${mount}' is bound to no image: add --mount ${mount}=IMAGE`,
+      `${this.unit} ${row.line}: mount '${mount}' is bound to no image: ${why}add --mount ${mount}=IMAGE`,
     );
   }
 
@@ -184,8 +188,11 @@ class BoundTrace implements TraceBinding {
       let image = this.#given(mount);
       if (!image) {
         const files = beside.map((name) => join(dirname(this.path), name));
-        const file = files.find((file) => existsSync(file)) ?? (files.length === 1 ? files[0] : undefined);
-        if (file === undefined) continue;
+        const file = files.find((file) => existsSync(file));
+        if (file === undefined) {
+          if (files.length > 0) this.#lacking.set(mount, files[0]!);
+          continue;
+        }
         image = await this.#shelf.open(file);
       }
       const actual = image.header.image.sha256;

@@ -1,6 +1,17 @@
 import { execFileSync, spawn, spawnSync } from 'node:child_process';
 import { once } from 'node:events';
-import { copyFileSync, existsSync, mkdirSync, readdirSync, readFileSync, statSync, writeFileSync } from 'node:fs';
+import {
+  copyFileSync,
+  existsSync,
+  lstatSync,
+  mkdirSync,
+  readdirSync,
+  readFileSync,
+  rmSync,
+  statSync,
+  symlinkSync,
+  writeFileSync,
+} from 'node:fs';
 import { join } from 'node:path';
 import { gunzipSync } from 'node:zlib';
 import { describe, expect, it } from 'vitest';
@@ -265,7 +276,29 @@ describe('a wrong call ends with 2 and a bad file with 1, each in one line that 
     const folder = temporaryFolder();
     copyFileSync(TRACE, join(folder, 'run.csv.zst'));
     const { status, stderr } = foliolab(['replay', '--trace', join(folder, 'run.csv.zst')]);
-    expect([status, stderr]).toEqual([1, `foliolab: ${join(folder, 'a.fidx')}: no such file\n`]);
+    const [trace, index] = ['run.csv.zst', 'a.fidx'].map((name) => join(folder, name));
+    const message = new RegExp(
+      `^foliolab: ${trace}: line \\d+: mount 'a' is bound to no image: ${index} isn’t there: add --mount a=IMAGE\n$`,
+    );
+    expect(stderr).toMatch(message);
+    expect(status).toBe(1);
+  });
+
+  it('a symlink as output stays one: what it leads to is written', () => {
+    const folder = temporaryFolder();
+    const link = join(folder, 'link');
+    for (const [args, name] of [
+      [['trace', 'synth', 'scan', '--references', '9', '--pages', '3', '--to', 'arrow'], 'a'],
+      [['trace', 'convert', TRACE, '--to', 'jsonl'], 'b'],
+      [['trace', 'convert', TRACE, '--to', 'lcs'], 'c'],
+      [['index', join(ROOT, 'traces/self/self.erofs')], 'd'],
+    ] as const) {
+      symlinkSync(join(folder, name), link);
+      expect(foliolab([...args, '-o', link]).status).toBe(0);
+      expect(lstatSync(link).isSymbolicLink()).toBe(true);
+      expect(lstatSync(join(folder, name)).size).toBeGreaterThan(0);
+      rmSync(link);
+    }
   });
 });
 

@@ -1,6 +1,7 @@
 import { closeSync, fsyncSync, mkdirSync, openSync, renameSync, rmSync, writeSync } from 'node:fs';
 import { dirname } from 'node:path';
 import { DataError, located } from '../../../error.ts';
+import { linkTarget } from '../../io/output.ts';
 import { zstdCompress, zstdReady } from '../../io/zstd-encode.ts';
 import {
   type FileFacts,
@@ -23,6 +24,7 @@ const MAX_TASK = 2 ** 31;
  */
 export class ArrowTraceWriter implements TraceSink {
   readonly path: string;
+  readonly #target: string;
   readonly #written: string;
   readonly #keep: boolean;
   #fd: number;
@@ -48,9 +50,10 @@ export class ArrowTraceWriter implements TraceSink {
   private constructor(path: string, keep: boolean) {
     this.path = path;
     this.#keep = keep;
-    this.#written = keep ? path : `${path}.tmp-${process.pid}`;
+    this.#target = linkTarget(path);
+    this.#written = keep ? path : `${this.#target}.tmp-${process.pid}`;
     try {
-      mkdirSync(dirname(path), { recursive: true });
+      mkdirSync(dirname(this.#target), { recursive: true });
       this.#fd = openSync(this.#written, 'w');
     } catch (error) {
       throw located(path, error);
@@ -149,7 +152,7 @@ export class ArrowTraceWriter implements TraceSink {
       fsyncSync(this.#fd);
       closeSync(this.#fd);
       this.#fd = -1;
-      if (!this.#keep) renameSync(this.#written, this.path);
+      if (!this.#keep) renameSync(this.#written, this.#target);
     } catch (error) {
       throw located(this.path, error);
     }

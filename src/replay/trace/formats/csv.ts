@@ -238,7 +238,7 @@ export class CsvReader {
     const missing = REQUIRED.filter((name) => !names.includes(name));
     if (missing.length > 0)
       throw this.#error(
-        `is not the header of a trace: column ${missing.map((name) => `'${name}'`).join(', ')} missing`,
+        `is not the header of a trace: column ${missing.map((name) => `'${name}'`).join(', ')} missing (one of another format: trace convert)`,
       );
     if (new Set(names).size !== names.length) throw this.#error('names a column twice');
     if (this.version === 1) this.#source();

@@ -1,6 +1,7 @@
 import { closeSync, fsyncSync, mkdirSync, openSync, readSync, renameSync, rmSync, writeSync } from 'node:fs';
 import { dirname } from 'node:path';
 import { DataError, located } from '../../../error.ts';
+import { linkTarget } from '../../io/output.ts';
 import { grown, IdInterner } from '../intern.ts';
 import {
   type FileFacts,
@@ -118,6 +119,7 @@ const PAGE_BYTES = 4096;
  */
 export class RequestWriter implements TraceSink {
   readonly #path: string;
+  readonly #target: string;
   readonly #written: string;
   readonly #layout: Layout;
   readonly #words: number;
@@ -140,12 +142,13 @@ export class RequestWriter implements TraceSink {
 
   private constructor(path: string, layout: Layout) {
     this.#path = path;
-    this.#written = `${path}.tmp-${process.pid}`;
+    this.#target = linkTarget(path);
+    this.#written = `${this.#target}.tmp-${process.pid}`;
     this.#layout = layout;
     this.#words = layout.recordBytes / 4;
     this.#block = new Uint32Array(BLOCK_RECORDS * this.#words);
     try {
-      mkdirSync(dirname(path), { recursive: true });
+      mkdirSync(dirname(this.#target), { recursive: true });
       this.#fd = openSync(this.#written, 'w+');
     } catch (error) {
       throw located(path, error);
@@ -235,7 +238,7 @@ export class RequestWriter implements TraceSink {
       fsyncSync(this.#fd);
       closeSync(this.#fd);
       this.#fd = -1;
-      renameSync(this.#written, this.#path);
+      renameSync(this.#written, this.#target);
     } catch (error) {
       throw located(this.#path, error);
     }

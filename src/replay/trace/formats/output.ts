@@ -1,12 +1,15 @@
 import { closeSync, fsyncSync, mkdirSync, openSync, renameSync, rmSync, statSync, writeSync } from 'node:fs';
 import { dirname } from 'node:path';
 import { located } from '../../../error.ts';
+import { linkTarget } from '../../io/output.ts';
 
 const FLUSH_CHARACTERS = 1 << 16;
 
 /** A file that appears under its name when it is whole. What is there and is no regular file, such as a pipe, is written to as it is. */
 export class Output {
   readonly path: string;
+  readonly #special: boolean;
+  readonly #target: string;
   readonly #written: string;
   #fd: number;
   #text = '';
@@ -15,9 +18,11 @@ export class Output {
   constructor(path: string) {
     this.path = path;
     const there = statSync(path, { throwIfNoEntry: false });
-    this.#written = there !== undefined && !there.isFile() ? path : `${path}.tmp-${process.pid}`;
+    this.#special = there !== undefined && !there.isFile();
+    this.#target = this.#special ? path : linkTarget(path);
+    this.#written = this.#special ? path : `${this.#target}.tmp-${process.pid}`;
     try {
-      mkdirSync(dirname(path), { recursive: true });
+      mkdirSync(dirname(this.#target), { recursive: true });
       this.#fd = openSync(this.#written, 'w');
     } catch (error) {
       throw located(path, error);
@@ -40,10 +45,10 @@ export class Output {
   end(): void {
     this.#flush();
     try {
-      if (this.#written !== this.path) fsyncSync(this.#fd);
+      if (!this.#special) fsyncSync(this.#fd);
       closeSync(this.#fd);
       this.#fd = -1;
-      if (this.#written !== this.path) renameSync(this.#written, this.path);
+      if (!this.#special) renameSync(this.#written, this.#target);
     } catch (error) {
       throw located(this.path, error);
     }
@@ -53,7 +58,7 @@ export class Output {
     if (this.#fd < 0) return;
     closeSync(this.#fd);
     this.#fd = -1;
-    if (this.#written !== this.path) rmSync(this.#written, { force: true });
+    if (!this.#special) rmSync(this.#written, { force: true });
   }
 
   #flush(): void {
