@@ -16,12 +16,15 @@ export function defaultMaxData(size: number): number {
 export class DataBudget {
   readonly #image: Image;
   #left: number;
+  /** {@link Image.decodedBytes} when it began: a pcluster may be decoded for one byte of it, again for the next file */
+  readonly #decoded: number;
   /** whether more was asked for than there was */
   exceeded = false;
 
   constructor(image: Image) {
     this.#image = image;
     this.#left = image.maxData;
+    this.#decoded = image.decodedBytes;
   }
 
   /**
@@ -30,7 +33,7 @@ export class DataBudget {
    */
   take(nid: number, bytes: number): void {
     this.#left -= bytes;
-    if (this.#left >= 0) return;
+    if (this.#left >= this.#image.decodedBytes - this.#decoded) return;
     this.exceeded = true;
     const { path, size, maxData } = this.#image;
     const what = `more than ${maxData} bytes of file data in an image of ${size}: see maxData, --max-data`;
@@ -59,6 +62,7 @@ const XATTR_AREA = 4;
  */
 export class MetadataBudget {
   readonly #image: Image;
+  readonly #decoded: number;
   #left: number;
   #directories: number;
   /** whether more was asked for than there was */
@@ -67,6 +71,7 @@ export class MetadataBudget {
   constructor(image: Image) {
     this.#image = image;
     this.#left = image.maxMetadata;
+    this.#decoded = image.decodedBytes;
     this.#directories = image.size;
   }
 
@@ -94,12 +99,17 @@ export class MetadataBudget {
     this.take(inode.nid, XATTR_AREA * inode.xattrSize);
   }
 
-  /** @throws ErofsError LIMIT when these bytes are too many */
+  /** @throws ErofsError LIMIT when these bytes are too many, or all that was decoded for them is more than maxData */
   take(nid: number, bytes: number): void {
     this.#left -= bytes;
-    if (this.#left >= 0) return;
+    const { path, size, maxMetadata, maxData, decodedBytes } = this.#image;
+    const decoded = decodedBytes - this.#decoded;
+    if (this.#left >= 0 && decoded <= maxData) return;
     this.exceeded = true;
-    const { path, size, maxMetadata } = this.#image;
+    if (decoded > maxData) {
+      const what = `more than ${maxData} bytes decoded, again and again, for metadata in an image of ${size}`;
+      throw new ErofsError('LIMIT', `${what}: see maxData, --max-data`, { path, nid });
+    }
     const what = `more than ${maxMetadata} bytes of metadata (directories, xattrs, paths) in an image of ${size}`;
     throw new ErofsError('LIMIT', `${what}: see maxMetadata, --max-metadata`, { path, nid });
   }

@@ -75,6 +75,8 @@ export class Check {
   #names = 0;
   /** bytes of {@link files} */
   #claimed = 0;
+  /** {@link Image.decodedBytes} before */
+  readonly #decoded: number;
   /** what decodes the files while their inodes are at hand */
   readonly #sweep: Sweep | null;
 
@@ -84,6 +86,7 @@ export class Check {
     this.#onFault = onFault;
     this.#sweep = sweep ? image.sweep() : null;
     this.#budget = new MetadataBudget(image);
+    this.#decoded = image.decodedBytes;
   }
 
   /** All but the data of files. */
@@ -146,7 +149,7 @@ export class Check {
 
   /** Whether the files' data is within {@link Image.maxData}, whatever is wrong with it. */
   get bounded(): boolean {
-    return this.#claimed <= this.#image.maxData;
+    return this.#claimed + this.#image.decodedBytes - this.#decoded <= this.#image.maxData;
   }
 
   /**

@@ -173,6 +173,7 @@ export class Contents {
     }
     if (e.llen > this.#vol.maxBytes) throw this.#vol.limit(`a pcluster of ${e.llen} bytes`, inode.nid);
     const bytes = uncleared(e.llen);
+    this.#vol.decodedBytes += e.llen;
     decodePcluster(this.#vol, inode, e, bytes, 0, e.llen);
     cache.unshift({ nid: inode.nid, la: e.la, bytes });
     let sum = 0;

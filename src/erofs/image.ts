@@ -123,6 +123,14 @@ export class Image {
     return this.#vol.flattened;
   }
 
+  /**
+   * Bytes that were decoded by reads that may decode the same again, since it was opened: of directories and inodes in a metabox, of
+   * fragments, by {@link read}. A budget counts them too.
+   */
+  get decodedBytes(): number {
+    return this.#vol.decodedBytes;
+  }
+
   /** bytes of the primary device */
   get size(): number {
     return this.#vol.size;

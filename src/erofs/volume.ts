@@ -42,6 +42,8 @@ export class Volume {
   metabox: Metabox | null = null;
   /** decoded already, by where they lie */
   readonly sharedXattrs = new XattrCache();
+  /** of pclusters, by reads that may ask for them again: of the metabox, of fragments, of files at any offset */
+  decodedBytes = 0;
   readonly #primary: BlockReader;
   readonly #extra: readonly BlockReader[];
 

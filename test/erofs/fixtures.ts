@@ -31,6 +31,8 @@ export interface Fixture {
   fingerprint?: string;
   mtime?: [number, number];
   device?: boolean;
+  /** whether its device was put behind it: extents count from there */
+  joined?: boolean;
   /** which source tree; `tree` when it doesn't say */
   tree?: 'tree2';
   /** la, llen, pa, plen, device as dump.erofs of the same version prints them */

@@ -5,6 +5,7 @@ import { describe, expect, test } from 'vitest';
 import { checkImage, Image, MemoryReader, MetadataBudget } from '../../src/erofs/index.ts';
 import { packImage } from '../../src/replay/image-index/from-image.ts';
 import { type BuiltFile, build, DATA_AT, nidOf, packEntries } from './build.ts';
+import { fields } from './built-images.ts';
 
 // Metadata that an image has once and names a thousand times: docs/hostile-input.md.
 
@@ -126,3 +127,42 @@ test('an xattr under a long prefix that is not there is left out, as Linux does;
   ]);
   expect(checkImage(image).faults[0]!.message).toMatch(/: xattr uses long prefix 5 of only 0$/);
 });
+
+test('a pcluster that is decoded to 12 MiB for one byte, again for each file, counts as often', async () => {
+  const D = 12 << 20;
+  // LZ4: one literal, then a match at distance 1 of all but the last 5 bytes.
+  const lits = 5;
+  const match = D - 1 - lits;
+  const ext: number[] = [];
+  let rest = match - 4 - 15;
+  for (; rest >= 255; rest -= 255) ext.push(255);
+  ext.push(rest);
+  const lz4 = Uint8Array.from([0x1f, 7, 1, 0, ...ext, lits << 4, 1, 2, 3, 4, 5]);
+  const LZ4 = 2 ** 28;
+  const record = (la: number) => fields([4, lz4.length + LZ4], [8, DATA_AT], [4, la]);
+  const n = 3;
+  const packedTail = new Uint8Array(
+    Buffer.concat([
+      fields([4, n], [2, 1 | (2 << 1)], [2, 0]),
+      fields([8, 0]),
+      ...Array.from({ length: n }, (_, i) => record(i * D)),
+    ]),
+  );
+  const files: BuiltFile[] = [{ name: 'packed', size: n * D, layout: 1, tail: packedTail }];
+  for (let i = 0; i < 200; i++)
+    files.push({ name: `f${i}`, size: 1, layout: 1, tail: fields([4, (i % n) * D + 100], [4, 2 ** 31]) });
+  const bytes = build({ blkszbits: 12, featureIncompat: 1 | 0x80 | 0x20, data: [lz4], files });
+  new DataView(bytes.buffer).setUint32(1024 + 96, 512 / 32, true);
+  const image = open(bytes);
+  const { faults } = checkImage(image);
+  expect(faults).toEqual([expect.objectContaining({ code: 'LIMIT', path: expect.stringMatching(/^\/f\d+$/) })]);
+  // 1.3 GB while files are found, then as much within the budget of their data.
+  expect(image.decodedBytes).toBeLessThan(2 * image.maxData + 4 * D);
+  const folder = mkdtempSync(join(tmpdir(), 'foliolab-fragments-'));
+  const path = join(folder, 'fragments.erofs');
+  writeFileSync(path, bytes);
+  await expect(packImage(path, { maxData: 2 ** 29 })).rejects.toEqual(LIMIT);
+  rmSync(folder, { recursive: true });
+  // With room for it, it is sound.
+  expect(checkImage(open(bytes, { maxData: 2 ** 36 })).faults).toEqual([]);
+}, 60_000);

@@ -1,6 +1,6 @@
 import { createHash } from 'node:crypto';
 import { closeSync, openSync, readSync } from 'node:fs';
-import type { Image, Inode } from '../../erofs/index.ts';
+import { DataBudget, type Image, type Inode } from '../../erofs/index.ts';
 import { located } from '../../error.ts';
 import { PAGE_SIZE } from '../result.ts';
 import { FileDigest } from './file-digest.ts';
@@ -76,13 +76,14 @@ export function digestJob(
 /** Takes unit after unit until none is left. One that fails is left undone, and so are those behind it: {@link finish} throws its error. */
 export function runLane(job: DigestJob, image: Image): void {
   const { order, control } = job;
+  const budget = new DataBudget(image);
   for (;;) {
     const at = Atomics.add(control, NEXT, 1);
     if (at >= order.length) return;
     const unit = order[at]!;
     if (unit > Atomics.load(control, FAILED)) continue;
     try {
-      digestUnit(job, image, unit);
+      digestUnit(job, image, unit, budget);
     } catch {
       lower(control, unit);
     }
@@ -94,7 +95,9 @@ export function runLane(job: DigestJob, image: Image): void {
  * class, whatever the number of lanes. A lane that came to grief by itself costs only time.
  */
 export function finish(job: DigestJob, image: Image): void {
-  for (let unit = 0; unit < job.state.length; unit++) if (job.state[unit] === FRESH) digestUnit(job, image, unit);
+  const budget = new DataBudget(image);
+  for (let unit = 0; unit < job.state.length; unit++)
+    if (job.state[unit] === FRESH) digestUnit(job, image, unit, budget);
 }
 
 export function sha256Of(job: DigestJob, unit: number): Uint8Array {
@@ -111,7 +114,8 @@ export function isElf({ state, paths }: DigestJob, file: number): boolean {
   return state[paths.length + file] === ELF;
 }
 
-function digestUnit(job: DigestJob, image: Image, unit: number): void {
+/** @param budget of what a lane decodes: the sizes of the files are known to be within it, but not the pclusters of their fragments */
+function digestUnit(job: DigestJob, image: Image, unit: number, budget: DataBudget): void {
   const { paths, nids, state } = job;
   if (unit < paths.length) {
     job.sha256.set(hashFileSync(paths[unit]!), unit * 32);
@@ -119,6 +123,7 @@ function digestUnit(job: DigestJob, image: Image, unit: number): void {
     return;
   }
   const file = unit - paths.length;
+  budget.take(nids[file]!, 0);
   const { sha256, elf } = digestFile(image, image.inode(nids[file]!), pagesOf(job, file));
   job.sha256.set(sha256, unit * 32);
   state[unit] = elf ? ELF : DONE;
