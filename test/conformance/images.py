@@ -290,10 +290,11 @@ def make(out, name):
     if 'handmade' in more:
         getattr(handmade, more['handmade'])(at, f'{SID}dump.erofs')
 
+    devices = [f'--device={f}' for f in files]
     if more.get('joined'):
+        # fsck.erofs 1.9.4 doesn't look for devices behind the image: it gets them as they were.
         handmade.join(at, files)
         files = []
-    devices = [f'--device={f}' for f in files]
     extracted = f'{out}/extracted/{name}'
     fsck = run([f'{SID}fsck.erofs', f'--extract={extracted}', '--xattrs', *devices, at])
     write(describe(extracted) if os.path.isdir(extracted) else [], f'{out}/fsck/{name}.json')
