@@ -56,7 +56,7 @@ beforeAll(async () => {
   const mounts = ['-m', '--propagation', 'private', 'python3', join(import.meta.dirname, 'mounts.py'), dir];
   await run('nice', ['unshare', ...mounts]);
   refused = json<{ refused: Record<string, string> }>('mounts').refused;
-}, 600_000);
+}, 1_800_000);
 
 afterAll(() => {
   if (dir) rmSync(dir, { recursive: true });
