@@ -30,9 +30,13 @@ function placeOfByte(image: Image, inode: Inode, extents: readonly Extent[], la:
     const start = mappedBlkaddr * image.superblock.blockSize;
     return start > 0 && e.pa >= start && e.pa < start + blocks * image.superblock.blockSize;
   });
-  const mapped = e.device === 0 && !e.meta && slot >= 0;
-  const pa = mapped ? e.pa - image.superblock.devices[slot]!.mappedBlkaddr * image.superblock.blockSize : e.pa;
-  const device = e.meta && inode.inMetabox ? METABOX : mapped ? slot + 1 : e.device;
+  const { devices, blockSize } = image.superblock;
+  const mapped = e.device === 0 && !e.meta && slot >= 0 && !image.flattened;
+  // Devices behind the image are a part of it: an address on one counts from where it begins.
+  const joined = e.device > 0 && image.flattened;
+  const base = mapped ? -devices[slot]!.mappedBlkaddr : joined ? devices[e.device - 1]!.mappedBlkaddr : 0;
+  const pa = e.pa + base * blockSize;
+  const device = e.meta && inode.inMetabox ? METABOX : mapped ? slot + 1 : joined ? 0 : e.device;
   return e.encoded
     ? `pcluster ${device} ${pa}+${within} ${e.algorithm}`
     : `block ${device} ${pa + within} ${e.algorithm}`;
