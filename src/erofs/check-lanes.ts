@@ -70,13 +70,13 @@ async function startWorkers(count: number): Promise<Worker[]> {
 
 function checkJob(image: string, options: CheckJob['options'], { files }: Check, count: number): CheckJob {
   const nids = new Float64Array(new SharedArrayBuffer(files.length * 8));
-  nids.set(files.map(({ inode }) => inode.nid));
-  const work = files.reduce((sum, { inode }) => sum + inode.size + FILE_WORK, 0) / count;
+  nids.set(files.map(({ nid }) => nid));
+  const work = files.reduce((sum, file) => sum + file.size + FILE_WORK, 0) / count;
   const starts = [0];
   const sizes: number[] = [];
   let size = 0;
-  for (const [at, { inode }] of files.entries()) {
-    size += inode.size + FILE_WORK;
+  for (const [at, file] of files.entries()) {
+    size += file.size + FILE_WORK;
     if (size < work && at + 1 < files.length) continue;
     starts.push(at + 1);
     sizes.push(size);
@@ -102,7 +102,7 @@ export function runLane({ nids, shares, order, sound, next }: CheckJob, image: I
       const sweep = image.sweep();
       for (const inode of files) sweep.add(inode);
       sweep.flush();
-      for (const [i, inode] of files.entries()) sound[from + i] = sweep.failed.has(inode) ? 0 : 1;
+      for (const [i, inode] of files.entries()) sound[from + i] = sweep.failed.has(inode.nid) ? 0 : 1;
     } catch {
       // Check.data() meets it again.
     }

@@ -33,12 +33,22 @@ export interface CheckResult {
 
 const MAX_FAULTS = 10_000;
 /** names gathered before they are followed in the order of their nids, which is that of the inodes on disk */
-const OTHERS = 1 << 16;
+const OTHERS = 1 << 13;
 
 interface Directory {
   readonly path: string;
   readonly inode: Inode;
   readonly parentNid: number;
+}
+
+/** A regular file that was found: its inode is read again when it is wanted, for a hundred thousand take much room. */
+interface CheckedFile {
+  readonly path: string;
+  readonly nid: number;
+  /** bytes */
+  readonly size: number;
+  /** of the name in the tree */
+  readonly place: number;
 }
 
 /** A name, and what its entry says it leads to. */
@@ -65,8 +75,8 @@ export function checkImage(image: Image, onFault: (fault: CheckFault) => void = 
 
 /** The two halves of a check: so that files can be decoded by others in between. */
 export class Check {
-  /** regular files, each inode once, mostly in the order of their nids; `place` is that of the name in the tree */
-  readonly files: { readonly path: string; readonly inode: Inode; readonly place: number }[] = [];
+  /** regular files, each inode once, mostly in the order of their nids */
+  readonly files: CheckedFile[] = [];
   readonly #image: Image;
   readonly #onFault: (fault: CheckFault) => void;
   readonly #faults: CheckFault[] = [];
@@ -136,7 +146,8 @@ export class Check {
 
   /** The inode that a name leads to. */
   #name({ path, nid, type, parentNid, place }: Name, dirs: Directory[]): void {
-    this.#attempt(path, nid, () => {
+    if (this.#faults.length >= MAX_FAULTS) return;
+    try {
       const inode = this.#image.inode(nid);
       if (type !== null && type !== inode.type) this.#wrong(path, inode, `is a ${inode.type}, its name says ${type}`);
       const again = this.#seen.has(nid);
@@ -144,7 +155,9 @@ export class Check {
       if (inode.type !== 'directory') return;
       if (again) this.#wrong(path, inode, 'directory reached again');
       else dirs.push({ path, inode, parentNid });
-    });
+    } catch (e) {
+      this.#fault(path, nid, e);
+    }
   }
 
   /** Whether the files' data is within {@link Image.maxData}, whatever is wrong with it. */
@@ -158,11 +171,11 @@ export class Check {
    */
   data(sound: (file: number) => boolean = this.#swept()): CheckResult {
     let dataBytes = 0;
-    for (const [at, { inode }] of this.files.entries()) if (sound(at)) dataBytes += inode.size;
+    for (const [at, { size }] of this.files.entries()) if (sound(at)) dataBytes += size;
     const rest = this.files.filter((_, at) => !sound(at)).sort((a, b) => a.place - b.place);
     const budget = new DataBudget(this.#image);
-    for (const { path, inode } of rest) {
-      if (this.#attempt(path, inode.nid, () => this.#image.verify(inode, budget))) dataBytes += inode.size;
+    for (const { path, nid, size } of rest) {
+      if (this.#attempt(path, nid, () => this.#image.verify(this.#image.inode(nid), budget))) dataBytes += size;
       if (budget.exceeded) break;
     }
     return { names: this.#names, inodes: this.#seen.size, dataBytes, faults: this.#faults };
@@ -172,7 +185,7 @@ export class Check {
     const sweep = this.#sweep;
     if (sweep === null || !this.bounded) return () => false;
     sweep.flush();
-    return (file) => !sweep.failed.has(this.files[file]!.inode);
+    return (file) => !sweep.failed.has(this.files[file]!.nid);
   }
 
   #inode(path: string, inode: Inode, place: number): void {
@@ -181,7 +194,7 @@ export class Check {
     if (inode.xattrSize > 0) this.#attempt(path, inode.nid, () => image.verifyXattrs(inode, this.#budget));
     if (inode.type === 'symlink') this.#attempt(path, inode.nid, () => void image.readlink(inode));
     if (inode.type !== 'file') return;
-    this.files.push({ path, inode, place });
+    this.files.push({ path, nid: inode.nid, size: inode.size, place });
     this.#claimed += inode.size;
     if (this.bounded) this.#sweep?.add(inode);
   }
@@ -192,10 +205,14 @@ export class Check {
       f();
       return true;
     } catch (e) {
-      if (!(e instanceof ErofsError)) throw e;
-      this.#add({ path, nid: e.nid ?? nid, offset: e.offset, code: e.code, message: e.message });
+      this.#fault(path, nid, e);
       return false;
     }
+  }
+
+  #fault(path: string | null, nid: number | null, e: unknown): void {
+    if (!(e instanceof ErofsError)) throw e;
+    this.#add({ path, nid: e.nid ?? nid, offset: e.offset, code: e.code, message: e.message });
   }
 
   #wrong(path: string, inode: Inode, what: string): void {

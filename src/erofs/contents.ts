@@ -67,14 +67,20 @@ export class Contents {
   /** All extents in order, without gaps; see `Image.mapBlocks`. */
   *extents(inode: Inode): Generator<Extent, void, undefined> {
     for (let la = 0; la < inode.size; ) {
-      const e = this.map(inode, la, true);
-      if (e.la !== la || !(e.llen > 0)) {
-        const what = `extent of ${e.llen} bytes at ${e.la} where one at ${la} is due`;
-        throw this.#vol.corrupt(what, inode.nid, inode.offset);
-      }
+      const e = this.extent(inode, la);
       yield e;
       la += e.llen;
     }
+  }
+
+  /** The extent that starts at `la`, the end of the one before it. */
+  extent(inode: Inode, la: number): Extent {
+    const e = this.map(inode, la, true);
+    if (e.la !== la || !(e.llen > 0)) {
+      const what = `extent of ${e.llen} bytes at ${e.la} where one at ${la} is due`;
+      throw this.#vol.corrupt(what, inode.nid, inode.offset);
+    }
+    return e;
   }
 
   /** Any inode's bytes, clipped to its size; one view when they are contiguous. */
@@ -145,9 +151,13 @@ export class Contents {
       decodePcluster(this.#vol, inode, e, null, 0, length);
       return;
     }
+    if (e.meta) {
+      this.#vol.window(inode.inMetabox, e.pa, length, inode.nid, 'inline data');
+      return;
+    }
     for (let at = 0; at < length; at += VERIFY_CHUNK) {
       const n = Math.min(VERIFY_CHUNK, length - at);
-      if (e.meta || e.fragment) this.#bytes(inode, e, e.la + at, n);
+      if (e.fragment) this.#bytes(inode, e, e.la + at, n);
       else this.#vol.data(e.device, e.pa + at, n, inode.nid, codecInput);
     }
   }

@@ -108,17 +108,18 @@ export function mapChunk(vol: Volume, inode: Inode, la: number): Extent {
   const chunkSize = 2 ** inode.chunkBits;
   const index = Math.floor(la / chunkSize);
   const at = roundUp(inodeEnd(inode), unit) + unit * index;
-  const entry = vol.meta(inode.inMetabox, at, unit, inode.nid, `entry ${index} of the chunk map`);
+  const { bytes, from } = vol.window(inode.inMetabox, at, unit, inode.nid, 'an entry of the chunk map');
+  const entry = at - from;
   const start = index * chunkSize;
   const llen = Math.min(chunkSize, roundUp(inode.size - start, blockSize));
   if (!indexed) {
-    const block = u32(entry, 0);
+    const block = u32(bytes, entry);
     return block === NULL_ADDR_32 ? holeExtent(start, llen) : rawExtent(start, llen, block * blockSize, 0, false);
   }
   const wide = (inode.chunkFormat & CHUNK_FORMAT_48BIT) !== 0;
-  const block = u32(entry, 4) + (wide ? u16(entry, 0) * 0x100000000 : 0);
+  const block = u32(bytes, entry + 4) + (wide ? u16(bytes, entry) * 0x100000000 : 0);
   if (block === (wide ? NULL_ADDR_48 : NULL_ADDR_32)) return holeExtent(start, llen);
   // The kernel masks the id to the bits that the number of devices needs; the rest is reserved.
   const mask = 2 ** Math.ceil(Math.log2(devices.length + 1)) - 1;
-  return rawExtent(start, llen, block * blockSize, u16(entry, 2) & mask, false);
+  return rawExtent(start, llen, block * blockSize, u16(bytes, entry + 2) & mask, false);
 }

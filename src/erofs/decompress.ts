@@ -18,9 +18,13 @@ export function decodePcluster(
   dAt: number,
   length: number,
 ): void {
-  const src = e.meta
-    ? vol.meta(inode.inMetabox, e.pa, e.plen, inode.nid, 'the inline pcluster')
-    : vol.data(e.device, e.pa, e.plen, inode.nid, codecInput);
+  let src: Uint8Array;
+  if (e.meta) {
+    const { bytes, from } = vol.window(inode.inMetabox, e.pa, e.plen, inode.nid, 'the inline pcluster');
+    src = bytes.subarray(e.pa - from, e.pa - from + e.plen);
+  } else {
+    src = vol.data(e.device, e.pa, e.plen, inode.nid, codecInput);
+  }
   decodeFrom(vol, inode, e, src, dst, dAt, length);
 }
 

@@ -19,9 +19,12 @@ export type DirReader = (offset: number, length: number) => Uint8Array;
 /** One block of a directory: how many entries it has, and their names' places, checked as they are asked for. */
 class DirBlock {
   readonly count: number;
+  readonly bytes: Buffer;
+  /** where in `bytes` the name is that {@link seek} went to */
+  start = 0;
+  end = 0;
   readonly #vol: Volume;
   readonly #dir: Inode;
-  readonly #bytes: Uint8Array;
   /** offset in the directory */
   readonly #at: number;
 
@@ -33,7 +36,7 @@ class DirBlock {
   constructor(vol: Volume, dir: Inode, bytes: Uint8Array, at: number) {
     this.#vol = vol;
     this.#dir = dir;
-    this.#bytes = bytes;
+    this.bytes = Buffer.from(bytes.buffer, bytes.byteOffset, bytes.length);
     this.#at = at;
     const first = bytes.length >= EROFS_DIRENT_SIZE ? u16(bytes, 8) : 0;
     if (first < EROFS_DIRENT_SIZE || first % EROFS_DIRENT_SIZE !== 0 || first >= bytes.length) {
@@ -42,8 +45,9 @@ class DirBlock {
     this.count = first / EROFS_DIRENT_SIZE;
   }
 
-  name(i: number): Uint8Array {
-    const b = this.#bytes;
+  /** Goes to the name of entry `i`. */
+  seek(i: number): void {
+    const b = this.bytes;
     const start = u16(b, i * EROFS_DIRENT_SIZE + 8);
     let end: number;
     if (i + 1 < this.count) {
@@ -56,17 +60,26 @@ class DirBlock {
     if (start < this.count * EROFS_DIRENT_SIZE || end > b.length || length <= 0 || length > EROFS_NAME_LEN) {
       throw this.#corrupt(i, `name at ${start}..${end} in a block of ${b.length} bytes`);
     }
-    return b.subarray(start, end);
+    this.start = start;
+    this.end = end;
   }
 
-  entry(i: number, name: Uint8Array): Dirent {
-    const b = this.#bytes;
-    if (name.includes(0) || name.includes(0x2f)) throw this.#corrupt(i, `the name has a '/' or a NUL in it`);
+  /** Entry `i`, whose name {@link seek} went to. */
+  entry(i: number): Dirent {
+    const b = this.bytes;
+    let all = 0;
+    for (let at = this.start; at < this.end; at++) {
+      const c = b[at]!;
+      all |= c;
+      if (c === 0 || c === 0x2f) throw this.#corrupt(i, `the name has a '/' or a NUL in it`);
+    }
     const nid = nidAt(b, i * EROFS_DIRENT_SIZE, this.#vol.sb.metaboxNid >= 0);
     if (!Number.isSafeInteger(nid)) throw this.#corrupt(i, 'its nid is above 2^53');
     const type = b[i * EROFS_DIRENT_SIZE + 10]!;
     if (type >= FILE_TYPES.length) throw this.#corrupt(i, `file type ${type} is not defined`);
-    return { name: nameString(name), nid, type: FILE_TYPES[type]! };
+    const ascii = all < 0x80;
+    const name = ascii ? b.toString('latin1', this.start, this.end) : nameString(b.subarray(this.start, this.end));
+    return { name, nid, type: FILE_TYPES[type]! };
   }
 
   corruptOrder(i: number): Error {
@@ -79,6 +92,23 @@ class DirBlock {
   }
 }
 
+/** Orders the bytes `[aStart, aEnd)` of one array and `[bStart, bEnd)` of another, as memcmp does and the shorter first. */
+function compareBytes(
+  a: Uint8Array,
+  aStart: number,
+  aEnd: number,
+  b: Uint8Array,
+  bStart: number,
+  bEnd: number,
+): number {
+  const n = Math.min(aEnd - aStart, bEnd - bStart);
+  for (let i = 0; i < n; i++) {
+    const order = a[aStart + i]! - b[bStart + i]!;
+    if (order !== 0) return order;
+  }
+  return aEnd - aStart - (bEnd - bStart);
+}
+
 /**
  * All entries, `.` and `..` included, in their order on disk, which is checked to be that of their bytes.
  * @throws ErofsCorruptError; ErofsError LIMIT when the directory is larger than maxBytes
@@ -87,14 +117,18 @@ export function readDirents(vol: Volume, dir: Inode, read: DirReader): Dirent[] 
   const blockSize = vol.sb.dirBlockSize;
   if (dir.size > vol.maxBytes) throw vol.limit(`a directory of ${dir.size} bytes`, dir.nid);
   const out: Dirent[] = [];
-  let last: Uint8Array | null = null;
+  // the name before, in its block
+  let before: Uint8Array = new Uint8Array(0);
+  let start = 0;
+  let end = 0;
   for (let at = 0; at < dir.size; at += blockSize) {
     const block = new DirBlock(vol, dir, read(at, Math.min(blockSize, dir.size - at)), at);
     for (let i = 0; i < block.count; i++) {
-      const name = block.name(i);
-      if (last !== null && Buffer.compare(last, name) >= 0) throw block.corruptOrder(i);
-      out.push(block.entry(i, name));
-      last = name;
+      block.seek(i);
+      if (compareBytes(before, start, end, block.bytes, block.start, block.end) >= 0) throw block.corruptOrder(i);
+      out.push(block.entry(i));
+      before = block.bytes;
+      ({ start, end } = block);
     }
   }
   return out;
@@ -116,7 +150,8 @@ export function findDirent(vol: Volume, dir: Inode, name: Uint8Array, read: DirR
   while (low <= high) {
     const mid = low + Math.floor((high - low) / 2);
     const candidate = load(mid);
-    if (Buffer.compare(candidate.name(0), name) <= 0) {
+    candidate.seek(0);
+    if (compareBytes(candidate.bytes, candidate.start, candidate.end, name, 0, name.length) <= 0) {
       block = candidate;
       low = mid + 1;
     } else {
@@ -128,9 +163,9 @@ export function findDirent(vol: Volume, dir: Inode, name: Uint8Array, read: DirR
   high = block.count - 1;
   while (low <= high) {
     const mid = (low + high) >> 1;
-    const found = block.name(mid);
-    const order = Buffer.compare(found, name);
-    if (order === 0) return block.entry(mid, found);
+    block.seek(mid);
+    const order = compareBytes(block.bytes, block.start, block.end, name, 0, name.length);
+    if (order === 0) return block.entry(mid);
     if (order < 0) low = mid + 1;
     else high = mid - 1;
   }

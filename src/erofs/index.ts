@@ -23,7 +23,7 @@ export { type ExtractResult, extractImage } from './extract.ts';
 export type { Algorithm, FileType, Layout } from './format.ts';
 export { Image, type ImageSource, type OpenOptions, type WalkEntry } from './image.ts';
 export type { Inode } from './inode.ts';
-export { type BlockReader, FileReader, MemoryReader, OffsetReader } from './reader.ts';
+export { type BlockReader, FileReader, MemoryReader, OffsetReader, type Window } from './reader.ts';
 export type { DeviceSlot, Superblock } from './superblock.ts';
 export type { Sweep } from './sweep.ts';
 export type { LongPrefixes, Xattr } from './xattr.ts';

@@ -99,26 +99,30 @@ export function readInode(vol: Volume, nid: number): Inode {
   if (!Number.isSafeInteger(nid) || nid < 0 || offset > Number.MAX_SAFE_INTEGER) {
     throw vol.corrupt(`nid is outside 0..2^53`, nid, null);
   }
-  let b = vol.meta(inMetabox, offset, 32, nid, 'the inode');
-  const format = u16(b, 0);
+  let { bytes: b, from } = vol.window(inMetabox, offset, 32, nid, 'the inode');
+  let at = offset - from;
+  const format = u16(b, at);
   if (format & ~I_ALL) throw vol.unsupported(`i_format 0x${format.toString(16)} has reserved bits set`, nid, offset);
   const datalayout = (format >> I_DATALAYOUT_SHIFT) & I_DATALAYOUT_MASK;
   if (datalayout >= LAYOUTS.length) throw vol.unsupported(`data layout ${datalayout} is reserved`, nid, offset);
   const extended = (format & I_VERSION_EXTENDED) !== 0;
   const inodeSize = extended ? 64 : 32;
-  if (extended) b = vol.meta(inMetabox, offset, 64, nid, 'the extended inode');
+  if (extended) {
+    ({ bytes: b, from } = vol.window(inMetabox, offset, 64, nid, 'the extended inode'));
+    at = offset - from;
+  }
 
-  const icount = u16(b, 2);
-  const mode = u16(b, 4);
+  const icount = u16(b, at + 2);
+  const mode = u16(b, at + 4);
   const type = fileType(mode);
   if (type === null) throw vol.corrupt(`i_mode 0${mode.toString(8)} has no file type`, nid, offset);
-  const size = extended ? u64(b, 8) : u32(b, 8);
+  const size = extended ? u64(b, at + 8) : u32(b, at + 8);
   if (!Number.isSafeInteger(size)) throw vol.corrupt(`i_size is above 2^53`, nid, offset);
 
   const nlink1 = !extended && type !== 'directory' && (format & I_NLINK_1) !== 0;
   // Where i_nb isn't a link count it holds address bits 32..47.
   const wide = extended || nlink1;
-  const iu = u32(b, 16);
+  const iu = u32(b, at + 16);
   let startBlock = 0;
   let compressedBlocks = 0;
   let chunkFormat = 0;
@@ -137,7 +141,7 @@ export function readInode(vol: Volume, nid: number): Inode {
     } else if (LAYOUTS[datalayout]!.startsWith('compressed')) {
       compressedBlocks = iu;
     } else {
-      startBlock = iu + (wide ? u16(b, 6) * 0x100000000 : 0);
+      startBlock = iu + (wide ? u16(b, at + 6) * 0x100000000 : 0);
       const none = wide ? NULL_ADDR_48 : NULL_ADDR_32;
       if (datalayout === FLAT_PLAIN && startBlock === none) startBlock = -1;
     }
@@ -146,15 +150,15 @@ export function readInode(vol: Volume, nid: number): Inode {
     nid,
     inMetabox,
     offset,
-    ino: u32(b, 20),
+    ino: u32(b, at + 20),
     type,
     mode,
-    uid: extended ? u32(b, 24) : u16(b, 24),
-    gid: extended ? u32(b, 28) : u16(b, 26),
-    nlink: extended ? u32(b, 44) : nlink1 ? 1 : u16(b, 6),
+    uid: extended ? u32(b, at + 24) : u16(b, at + 24),
+    gid: extended ? u32(b, at + 28) : u16(b, at + 26),
+    nlink: extended ? u32(b, at + 44) : nlink1 ? 1 : u16(b, at + 6),
     size,
-    mtime: extended ? s64(b, 32) : sb.epoch + u32(b, 12),
-    mtimeNsec: extended ? u32(b, 40) : sb.fixedNsec,
+    mtime: extended ? s64(b, at + 32) : sb.epoch + u32(b, at + 12),
+    mtimeNsec: extended ? u32(b, at + 40) : sb.fixedNsec,
     rdev,
     layout: LAYOUTS[datalayout]!,
     extended,

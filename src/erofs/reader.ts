@@ -2,6 +2,14 @@ import { closeSync, constants, fstatSync, openSync, readSync } from 'node:fs';
 import { uncleared } from './bytes.ts';
 import { ErofsError } from './error.ts';
 
+/** A piece of a source, larger than what was asked for or not. */
+export interface Window {
+  /** don't write to them */
+  readonly bytes: Uint8Array;
+  /** offset of its first byte in the source */
+  readonly from: number;
+}
+
 /**
  * Where an image's bytes come from. Synchronous, as the decoder is; `examples/http-reader.mjs` is one over HTTP.
  *
@@ -18,6 +26,11 @@ export interface BlockReader {
    * @returns exactly `length` bytes that nobody will change later; they may alias a cache, so treat them as read-only
    */
   readAt(offset: number, length: number): Uint8Array;
+  /**
+   * As `readAt`, for fields that are looked at and forgotten: a piece that holds those bytes and is good until this reader is used
+   * again. It is for readers that have one at hand.
+   */
+  window?(offset: number, length: number): Window;
   /** As `readAt`, but fills `target`. It is for readers that can do so without a copy, and must not use a decoder meanwhile. */
   readInto?(target: Uint8Array, offset: number): void;
   /** called by {@link Image.close}, when there is one */
@@ -28,17 +41,21 @@ export interface BlockReader {
 export class MemoryReader implements BlockReader {
   readonly path: string;
   readonly size: number;
-  readonly #bytes: Uint8Array;
+  readonly #whole: Window;
 
   constructor(bytes: Uint8Array, path = '(memory)') {
     this.path = path;
     this.size = bytes.length;
-    this.#bytes = new Uint8Array(bytes.buffer, bytes.byteOffset, bytes.length);
+    this.#whole = { bytes: new Uint8Array(bytes.buffer, bytes.byteOffset, bytes.length), from: 0 };
   }
 
   readAt(offset: number, length: number): Uint8Array {
     checkRange(this, offset, length);
-    return this.#bytes.subarray(offset, offset + length);
+    return this.#whole.bytes.subarray(offset, offset + length);
+  }
+
+  window(): Window {
+    return this.#whole;
   }
 }
 
@@ -47,6 +64,7 @@ export class OffsetReader implements BlockReader {
   readonly path: string;
   readonly size: number;
   readonly readInto?: (target: Uint8Array, offset: number) => void;
+  readonly window?: (offset: number, length: number) => Window;
   readonly #inner: BlockReader;
   readonly #from: number;
 
@@ -60,6 +78,12 @@ export class OffsetReader implements BlockReader {
     this.#inner = inner;
     this.#from = from;
     if (inner.readInto) this.readInto = (target, offset) => inner.readInto!(target, from + offset);
+    if (inner.window) {
+      this.window = (offset, length) => {
+        const { bytes, from: start } = inner.window!(from + offset, length);
+        return { bytes, from: start - from };
+      };
+    }
   }
 
   readAt(offset: number, length: number): Uint8Array {
@@ -78,13 +102,12 @@ const SLOTS = 64;
 
 /**
  * An image file, read by `pread`. Reads below 64 KiB go through 64 chunks of 64 KiB (direct-mapped), so that page-wise
- * access isn't a system call each. A replaced chunk is a new buffer, never an overwritten one: views stay true.
+ * access isn't a system call each. Chunks are overwritten by others, so they are copied from, but for windows.
  */
 export class FileReader implements BlockReader {
   readonly path: string;
   readonly size: number;
-  readonly #chunks: (Uint8Array | null)[] = new Array(SLOTS).fill(null);
-  readonly #held = new Float64Array(SLOTS).fill(-1);
+  readonly #chunks: ({ bytes: Uint8Array; from: number } | undefined)[] = new Array(SLOTS);
   #fd: number;
 
   /** @throws ErofsError with the errno name as its code when the file can't be opened */
@@ -112,29 +135,23 @@ export class FileReader implements BlockReader {
 
   readAt(offset: number, length: number): Uint8Array {
     checkRange(this, offset, length);
-    const index = Math.floor(offset / CHUNK);
-    const start = offset - index * CHUNK;
-    if (start + length > CHUNK) {
-      // Not within one chunk: a small read (a pcluster that straddles two) is still served from them.
-      if (length < CHUNK) {
-        const out = uncleared(length);
-        const first = CHUNK - start;
-        out.set(this.#chunk(index).subarray(start, CHUNK), 0);
-        out.set(this.#chunk(index + 1).subarray(0, length - first), first);
-        return out;
-      }
-      return this.#pread(uncleared(length), offset);
-    }
-    return this.#chunk(index).subarray(start, start + length);
+    const out = uncleared(length);
+    if (length >= CHUNK) return this.#pread(out, offset);
+    this.#copy(out, offset);
+    return out;
+  }
+
+  window(offset: number, length: number): Window {
+    checkRange(this, offset, length);
+    const chunk = this.#chunk(offset);
+    if (offset + length <= chunk.from + CHUNK) return chunk;
+    return { bytes: this.readAt(offset, length), from: offset };
   }
 
   readInto(target: Uint8Array, offset: number): void {
-    if (target.length < DIRECT) {
-      target.set(this.readAt(offset, target.length));
-      return;
-    }
     checkRange(this, offset, target.length);
-    this.#pread(target, offset);
+    if (target.length < DIRECT) this.#copy(target, offset);
+    else this.#pread(target, offset);
   }
 
   /** Closes the file; what was read stays valid. */
@@ -143,13 +160,27 @@ export class FileReader implements BlockReader {
     this.#fd = -1;
   }
 
-  #chunk(index: number): Uint8Array {
-    const slot = index % SLOTS;
-    if (this.#held[slot] === index) return this.#chunks[slot]!;
-    const at = index * CHUNK;
-    const chunk = this.#pread(uncleared(Math.min(CHUNK, this.size - at)), at);
-    this.#chunks[slot] = chunk;
-    this.#held[slot] = index;
+  /** Fills `target`, of less than a chunk's length, from the one or two chunks that have it. */
+  #copy(target: Uint8Array, offset: number): void {
+    const { bytes, from } = this.#chunk(offset);
+    const start = offset - from;
+    const first = Math.min(target.length, CHUNK - start);
+    target.set(bytes.subarray(start, start + first));
+    if (first === target.length) return;
+    target.set(this.#chunk(offset + first).bytes.subarray(0, target.length - first), first);
+  }
+
+  /** The chunk that `offset` lies in. */
+  #chunk(offset: number): Window {
+    const index = Math.floor(offset / CHUNK);
+    const from = index * CHUNK;
+    const chunk = this.#chunks[index % SLOTS] ?? { bytes: uncleared(Math.min(CHUNK, this.size)), from: -1 };
+    if (chunk.from === from) return chunk;
+    this.#chunks[index % SLOTS] = chunk;
+    chunk.from = -1;
+    const length = Math.min(CHUNK, this.size - from);
+    this.#pread(length < chunk.bytes.length ? chunk.bytes.subarray(0, length) : chunk.bytes, from);
+    chunk.from = from;
     return chunk;
   }
 

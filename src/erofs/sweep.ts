@@ -11,7 +11,7 @@ const READ = 1 << 18;
 /** between pieces that are read at once */
 const MAX_GAP = 1 << 14;
 /** pieces that are gathered before they are decoded */
-const MAX_PIECES = 1 << 14;
+const MAX_PIECES = 1 << 11;
 
 /** An extent of a file that is to be read, and the first bytes of it that the file has. */
 interface Piece {
@@ -25,8 +25,8 @@ interface Piece {
  * it is read in few calls. What is read isn't kept, so files come best in the order of their nids, each once.
  */
 export class Sweep {
-  /** the files added that `Image.verify` throws for: known after {@link flush} */
-  readonly failed = new Set<Inode>();
+  /** nids of the files added that `Image.verify` throws for: known after {@link flush} */
+  readonly failed = new Set<number>();
   readonly #vol: Volume;
   readonly #contents: Contents;
   #pieces: Piece[] = [];
@@ -47,7 +47,9 @@ export class Sweep {
    */
   add(inode: Inode): void {
     try {
-      for (const extent of this.#contents.extents(inode)) {
+      let extent: Extent;
+      for (let la = 0; la < inode.size; la += extent.llen) {
+        extent = this.#contents.extent(inode, la);
         if (extent.hole) continue;
         const length = Math.min(extent.llen, inode.size - extent.la);
         if (extent.meta || extent.fragment) this.#contents.verifyExtent(inode, extent, length);
@@ -67,7 +69,7 @@ export class Sweep {
     pieces.sort((a, b) => a.extent.device - b.extent.device || a.extent.pa - b.extent.pa);
     for (let i = 0; i < pieces.length; i++) {
       const { inode, extent, length } = pieces[i]!;
-      if (this.failed.has(inode)) continue;
+      if (this.failed.size > 0 && this.failed.has(inode.nid)) continue;
       try {
         if (extent.encoded) {
           if (!this.#holds(extent.device, extent.pa) || extent.pa + extent.plen > this.#end) {
@@ -109,6 +111,6 @@ export class Sweep {
 
   #fail(inode: Inode, e: unknown): void {
     if (!(e instanceof ErofsError)) throw e;
-    this.failed.add(inode);
+    this.failed.add(inode.nid);
   }
 }

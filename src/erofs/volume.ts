@@ -1,6 +1,6 @@
-import { METABOX_NID_BIT } from './bytes.ts';
+import { METABOX_NID_BIT, roundDown } from './bytes.ts';
 import { ErofsCorruptError, ErofsError, ErofsUnsupportedError } from './error.ts';
-import type { BlockReader } from './reader.ts';
+import type { BlockReader, Window } from './reader.ts';
 import type { Superblock } from './superblock.ts';
 import type { Xattr } from './xattr.ts';
 
@@ -12,6 +12,8 @@ export interface Metabox {
 }
 
 const XATTR_CACHE = 4 << 20;
+/** bytes read at once where a reader has no windows, and of the metabox */
+const WINDOW = 4096;
 
 /** Shared xattrs; null for one that isn't shown. Those of most images fit; of one with more, all are forgotten again and again. */
 class XattrCache {
@@ -46,6 +48,9 @@ export class Volume {
   decodedBytes = 0;
   readonly #primary: BlockReader;
   readonly #extra: readonly BlockReader[];
+  /** the pieces that were read last: of the primary device if it has no windows, and of the metabox */
+  #primaryWindow: Window = { bytes: new Uint8Array(0), from: 0 };
+  #boxWindow = this.#primaryWindow;
 
   constructor(primary: BlockReader, sb: Superblock, extra: readonly BlockReader[], maxBytes: number) {
     this.path = primary.path;
@@ -84,6 +89,24 @@ export class Volume {
   meta(inMetabox: boolean, offset: number, length: number, nid: number | null, what: string): Uint8Array {
     this.inside(inMetabox, offset, length, nid, what);
     return inMetabox ? this.#box().read(offset, length) : this.#primary.readAt(offset, length);
+  }
+
+  /**
+   * As {@link meta}, for fields that are looked at at once: a piece that holds those bytes, good until the next call of any
+   * function that reads. Nothing is copied, nor is a view made.
+   */
+  window(inMetabox: boolean, offset: number, length: number, nid: number | null, what: string): Window {
+    this.inside(inMetabox, offset, length, nid, what);
+    const primary = this.#primary;
+    if (!inMetabox && primary.window) return primary.window(offset, length);
+    const last = inMetabox ? this.#boxWindow : this.#primaryWindow;
+    if (offset >= last.from && offset + length <= last.from + last.bytes.length) return last;
+    const from = roundDown(offset, WINDOW);
+    const n = Math.max(offset + length - from, Math.min(WINDOW, this.metaSize(inMetabox) - from));
+    const read = { bytes: inMetabox ? this.#box().read(from, n) : primary.readAt(from, n), from };
+    if (inMetabox) this.#boxWindow = read;
+    else this.#primaryWindow = read;
+    return read;
   }
 
   /** Throws unless {@link meta} can give these bytes. */

@@ -32,6 +32,9 @@ export class ExtentMap implements CompressedMap {
   readonly #recordSize: number;
   /** where the first record lies */
   readonly #records: number;
+  #window: Uint8Array = new Uint8Array(0);
+  /** where the record lies in it */
+  #at = 0;
   /** 4-byte records: the lcluster whose pcluster starts at #nextPa */
   #next = 0;
   #nextPa = -1;
@@ -53,18 +56,21 @@ export class ExtentMap implements CompressedMap {
   #mapFixed(la: number): Extent {
     const size = 2 ** this.#header.lclusterBits;
     const lcn = Math.floor(la / size);
-    const record = this.#record(lcn);
-    const plen = u32(record, 0);
+    this.#record(lcn);
+    const plen = this.#field(0);
     let pa: number;
     if (this.#recordSize === 8) {
-      pa = u32(record, 4);
+      pa = this.#field(4);
     } else {
       if (this.#nextPa < 0 || this.#next > lcn) {
-        const first = this.#vol.meta(this.inode.inMetabox, this.#records - 8, 8, this.inode.nid, 'the first address');
+        this.#seek(this.#records - 8, 8);
         this.#next = 0;
-        this.#nextPa = u32(first, 0) + u32(first, 4) * 0x100000000;
+        this.#nextPa = this.#field(0) + this.#field(4) * 0x100000000;
       }
-      for (; this.#next < lcn; this.#next++) this.#nextPa += u32(this.#record(this.#next), 0) & Z_EXTENT_PLEN_MASK;
+      for (; this.#next < lcn; this.#next++) {
+        this.#record(this.#next);
+        this.#nextPa += this.#field(0) & Z_EXTENT_PLEN_MASK;
+      }
       pa = this.#nextPa;
     }
     const start = lcn * size;
@@ -84,8 +90,8 @@ export class ExtentMap implements CompressedMap {
     let high = extents;
     while (low < high) {
       const mid = low + Math.floor((high - low) / 2);
-      const record = this.#record(mid);
-      const from = u32(record, 12) + (wide ? u32(record, 16) * 0x100000000 : 0);
+      this.#record(mid);
+      const from = this.#field(12) + (wide ? this.#field(16) * 0x100000000 : 0);
       if (from > la) {
         high = mid;
         if (from > end) throw this.#corrupt(`record ${mid} starts at ${from}, past ${end}`);
@@ -94,8 +100,8 @@ export class ExtentMap implements CompressedMap {
         low = mid + 1;
         if (from === la) high = Math.min(low + 1, high);
         start = from;
-        plen = u32(record, 0);
-        pa = u32(record, 4) + u32(record, 8) * 0x100000000;
+        plen = this.#field(0);
+        pa = this.#field(4) + this.#field(8) * 0x100000000;
       }
     }
     if (start < 0) return holeExtent(0, end); // what is before the first extent
@@ -144,10 +150,21 @@ export class ExtentMap implements CompressedMap {
     };
   }
 
-  #record(index: number): Uint8Array {
-    const size = this.#recordSize;
-    const at = this.#records + index * size;
-    return this.#vol.meta(this.inode.inMetabox, at, size, this.inode.nid, 'an extent record');
+  /** Makes a record the one whose fields {@link #field} gives, until something else is read. */
+  #record(index: number): void {
+    this.#seek(this.#records + index * this.#recordSize, this.#recordSize);
+  }
+
+  #seek(at: number, length: number): void {
+    const { inode } = this;
+    const { bytes, from } = this.#vol.window(inode.inMetabox, at, length, inode.nid, 'an extent record');
+    this.#window = bytes;
+    this.#at = at - from;
+  }
+
+  /** The u32 at an offset in the record. */
+  #field(offset: number): number {
+    return u32(this.#window, this.#at + offset);
   }
 
   #corrupt(what: string): Error {

@@ -51,22 +51,23 @@ export interface MapHeader {
  */
 export function readMapHeader(vol: Volume, inode: Inode): MapHeader {
   const at = roundUp(inodeEnd(inode), 8);
-  const h = vol.meta(inode.inMetabox, at, 8, inode.nid, 'the compression header');
-  const low = u32(h, 0);
-  const whole = (h[7]! & Z_FRAGMENT_INODE) !== 0;
-  const advise = whole ? Z_ADVISE_FRAGMENT_PCLUSTER : u16(h, 4);
+  const { bytes, from } = vol.window(inode.inMetabox, at, 8, inode.nid, 'the compression header');
+  const h = at - from;
+  const low = u32(bytes, h);
+  const whole = (bytes[h + 7]! & Z_FRAGMENT_INODE) !== 0;
+  const advise = whole ? Z_ADVISE_FRAGMENT_PCLUSTER : u16(bytes, h + 4);
   const byExtents = inode.layout === 'compressed-full' && (advise & Z_ADVISE_EXTENTS) !== 0;
   const fragment = (advise & Z_ADVISE_FRAGMENT_PCLUSTER) !== 0;
   return {
     at,
     advise,
-    lclusterBits: vol.sb.blkszbits + (h[7]! & 15),
-    algorithms: [h[6]! & 15, h[6]! >> 4],
-    idataSize: !fragment && advise & Z_ADVISE_INLINE_PCLUSTER ? u16(h, 2) : 0,
+    lclusterBits: vol.sb.blkszbits + (bytes[h + 7]! & 15),
+    algorithms: [bytes[h + 6]! & 15, bytes[h + 6]! >> 4],
+    idataSize: !fragment && advise & Z_ADVISE_INLINE_PCLUSTER ? u16(bytes, h + 2) : 0,
     whole,
     fragment,
-    fragmentOffset: low + (whole ? (u32(h, 4) & 0x7fffffff) * 0x100000000 : 0),
-    extents: byExtents ? low + u16(h, 6) * 0x100000000 : -1,
+    fragmentOffset: low + (whole ? (u32(bytes, h + 4) & 0x7fffffff) * 0x100000000 : 0),
+    extents: byExtents ? low + u16(bytes, h + 6) * 0x100000000 : -1,
   };
 }
 

@@ -20,7 +20,6 @@ import type { Volume } from './volume.ts';
 import { ExtentMap } from './zextent.ts';
 import { algorithmName, type CompressedMap, type MapHeader, readMapHeader } from './zheader.ts';
 
-const WINDOW = 4096;
 const NONE = new Uint8Array(0);
 
 /** Reads the header behind a compressed inode and chooses the map: a fragment, extent records, or an index. */
@@ -66,9 +65,8 @@ class PclusterMap implements CompressedMap {
   readonly #initial4b: number;
   readonly #compact2b: number;
 
-  /** the piece of the index that was read last */
+  /** see {@link Volume.window} */
   #window: Uint8Array = NONE;
-  #windowAt = 0;
 
   // What #load() found.
   #type = 0;
@@ -397,14 +395,10 @@ class PclusterMap implements CompressedMap {
 
   /** Makes `[at, at + length)` of the image part of the window. @returns where in the window it is */
   #seek(at: number, length: number): number {
-    const i = at - this.#windowAt;
-    if (i >= 0 && i + length <= this.#window.length) return i;
-    this.#windowAt = roundDown(at, WINDOW);
-    const { inMetabox } = this.inode;
-    const rest = this.#vol.metaSize(inMetabox) - this.#windowAt;
-    const n = Math.max(at + length - this.#windowAt, Math.min(WINDOW, rest));
-    this.#window = this.#vol.meta(inMetabox, this.#windowAt, n, this.inode.nid, 'the compression index');
-    return at - this.#windowAt;
+    const { inode } = this;
+    const { bytes, from } = this.#vol.window(inode.inMetabox, at, length, inode.nid, 'the compression index');
+    this.#window = bytes;
+    return at - from;
   }
 
   #corrupt(what: string, lcn: number): Error {
