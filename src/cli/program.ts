@@ -10,6 +10,7 @@ const verbs = {
   replay: async () => (await import('./replay.ts')).replayCommand(),
   report: async () => (await import('./report.ts')).reportCommand(),
   trace: async () => (await import('./trace.ts')).traceCommand(),
+  verify: async () => (await import('./verify.ts')).verifyCommand(),
 } satisfies Record<string, () => Promise<Command>>;
 
 /**

@@ -5,7 +5,7 @@ import type { IndexCache } from './image-index/cache.ts';
 import type { ImageIndex } from './image-index/image-index.ts';
 import { openImageIndex } from './image-index/open.ts';
 import type { Backing, TraceBinding } from './references.ts';
-import type { ReplayInput } from './result.ts';
+import { PAGE_SIZE, type ReplayInput } from './result.ts';
 import type { TraceRow } from './trace/row.ts';
 import { openTraceRows, type RowTrace } from './trace/rows.ts';
 
@@ -159,6 +159,11 @@ class BoundTrace implements TraceBinding {
   backingOf(mount: string): Backing {
     const { backings } = this.#options;
     return backings?.get(`${this.#number + 1}:${mount}`) ?? backings?.get(mount) ?? backings?.get('') ?? 'file';
+  }
+
+  windowPagesOf(mount: string): number | null {
+    const kb = this.#trace.header.mounts.get(mount)?.readAheadKb ?? null;
+    return kb === null ? null : Math.floor((kb * 1024) / PAGE_SIZE);
   }
 
   /** The inode that a row names by its path. */

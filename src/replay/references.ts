@@ -81,6 +81,8 @@ export interface TraceBinding extends RowSource {
   /** The image behind a mount id. @throws when it is bound to none */
   imageOf(mount: string, row: TraceRow): ImageIndex;
   backingOf(mount: string): Backing;
+  /** Pages that the recorded mount read ahead, where the trace says so; known once its first row has been read. */
+  windowPagesOf?(mount: string): number | null;
 }
 
 export interface ReferenceOptions {

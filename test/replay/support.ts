@@ -105,7 +105,19 @@ function pageDigest(bytes: Uint8Array): Buffer {
 
 /** A row with the fields a test does not care about filled in. */
 export function row(fields: Partial<TraceRow> & Pick<TraceRow, 'nid' | 'op'>): TraceRow {
-  return { timeNs: 0, container: 'c', mount: 'm', pageIndex: 0, pageCount: 1, touch: -1, line: 0, ...fields };
+  return {
+    timeNs: 0,
+    container: 'c',
+    mount: 'm',
+    pageIndex: 0,
+    pageCount: 1,
+    touch: -1,
+    bytes: 0,
+    task: 0,
+    before: false,
+    line: 0,
+    ...fields,
+  };
 }
 
 /** A trace in memory, its mounts bound to images. */

@@ -7,6 +7,7 @@ import type { RowTrace } from './rows.ts';
 import {
   type FileFacts,
   type MountFacts,
+  OP,
   type TraceEvent,
   type TraceFacts,
   type TraceSink,
@@ -74,11 +75,16 @@ class Rows implements TraceSink {
     return this.#containers.push(name) - 1;
   }
 
-  mount({ name, index, imageSha256, ids }: MountFacts): number {
+  mount({ name, index, imageSha256, readAheadKb, ids }: MountFacts): number {
     if (ids === 'object' || ids === 'block')
       throw new UsageError(`${this.#path} is of ${ids}s, not of files: no image can be bound to it`);
     const beside = index === undefined ? [] : [index];
-    this.#header.mounts.set(name, { beside, imageSha256: imageSha256 ?? null, line: this.#line() });
+    this.#header.mounts.set(name, {
+      beside,
+      imageSha256: imageSha256 ?? null,
+      readAheadKb: readAheadKb ?? null,
+      line: this.#line(),
+    });
     return this.#mounts.push(name) - 1;
   }
 
@@ -101,6 +107,9 @@ class Rows implements TraceSink {
       pageIndex,
       pageCount: e.pages,
       touch: e.touch < 0 ? -1 : pageIndex + e.touch,
+      bytes: e.bytes,
+      task: e.task,
+      before: e.op === OP['cached-before'],
       line: this.#line(),
     });
   }

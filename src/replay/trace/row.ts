@@ -65,6 +65,12 @@ export interface TraceRow {
   pageCount: number;
   /** page index touched within the run, −1 when unknown or not applicable */
   touch: number;
+  /** bytes that were asked for, 0 unknown */
+  bytes: number;
+  /** id of the thread, 0 unknown */
+  task: number;
+  /** `add`: the pages were there when the recording began */
+  before: boolean;
   /** line or row in the (decompressed) file */
   line: number;
 }
@@ -72,7 +78,10 @@ export interface TraceRow {
 /** What a trace says of itself ahead of its rows. */
 export interface TraceHeader {
   /** images by mount id: names of files beside the trace that may be its index or the image itself, and the hash of the image that ran */
-  mounts: Map<string, { beside: readonly string[]; imageSha256: string | null; line: number }>;
+  mounts: Map<
+    string,
+    { beside: readonly string[]; imageSha256: string | null; readAheadKb: number | null; line: number }
+  >;
   /** false: reads are as they were asked for, and may reach past the end of the file */
   readsClipped?: boolean;
 }

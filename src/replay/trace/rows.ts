@@ -3,7 +3,7 @@ import { openInput, readHead } from '../io/input.ts';
 import { ArrowTraceReader } from './arrow/reader.ts';
 import { CsvTrace } from './csv.ts';
 import { ROW_OPS, type TraceHeader, type TraceRow } from './row.ts';
-import type { FileFacts } from './trace.ts';
+import { type FileFacts, OP } from './trace.ts';
 
 /** A trace that can be replayed: rows of files of mounts. */
 export interface RowTrace {
@@ -66,11 +66,11 @@ class ArrowRows implements RowTrace {
     for await (const b of this.#reader.batches()) {
       if (this.#reader.facts.readsClipped === false) this.header.readsClipped = false;
       for (; known < mounts.length; known++) {
-        const { name, index, image, imageSha256, ids } = mounts[known]!;
+        const { name, index, image, imageSha256, readAheadKb = null, ids } = mounts[known]!;
         if (ids === 'object' || ids === 'block')
           throw new UsageError(`${this.path} is of ${ids}s, not of files: no image can be bound to it`);
         const beside = index !== undefined ? [index] : image !== undefined ? [indexName(image), image] : [];
-        this.header.mounts.set(name, { beside, imageSha256: imageSha256 ?? null, line: known });
+        this.header.mounts.set(name, { beside, imageSha256: imageSha256 ?? null, readAheadKb, line: known });
       }
       const rows: TraceRow[] = [];
       for (let i = 0; i < b.rows; i++) {
@@ -89,6 +89,9 @@ class ArrowRows implements RowTrace {
           pageIndex,
           pageCount: b.pages[i]!,
           touch: touch < 0 ? -1 : pageIndex + touch,
+          bytes: b.bytes[i]!,
+          task: b.task[i]!,
+          before: b.op[i] === OP['cached-before'],
           line: b.firstRow + i,
         });
       }

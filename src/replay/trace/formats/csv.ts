@@ -1,9 +1,11 @@
 import { DataError } from '../../../error.ts';
+import { PAGE_SIZE } from '../../result.ts';
 import { fileFacts, mountFacts } from '../arrow/definitions.ts';
 import {
   blankEvent,
   type FileFacts,
   type MountFacts,
+  OP,
   TRACE_OP_NAMES,
   type TraceEvent,
   type TraceFacts,
@@ -46,6 +48,7 @@ const CSV_NAMES: Partial<Record<TraceOp, string>> = {
 const CSV_OPS = TRACE_OP_NAMES.map((name) => CSV_NAMES[name] ?? name);
 const OP_NUMBERS = new Map(CSV_OPS.map((name, op) => [name, op]));
 const FAULT_AROUND = TRACE_OP_NAMES.indexOf('fault-around');
+const READS: ReadonlySet<number> = new Set([OP.read, OP['read-rest'], OP['read-nothing']]);
 
 /** The CSV form of a trace, as traces/FORMAT.md has it. Version 2 is written, in which nothing of a trace is lost. */
 export const csv: TraceFormat = {
@@ -78,6 +81,8 @@ interface Columns {
   touch: number;
   file: number;
   bytes: number;
+  /** version 1: pages that a read asked for, past the end of the file too */
+  asked: number;
   task: number;
 }
 
@@ -182,8 +187,9 @@ export class CsvReader {
         touch = -1;
       }
     }
-    const bytes = columns.bytes < 0 ? 0 : fields.whole(columns.bytes);
+    let bytes = columns.bytes < 0 ? 0 : fields.whole(columns.bytes);
     if (bytes < 0) return this.#notWhole('bytes', columns.bytes);
+    if (columns.asked >= 0 && READS.has(op)) bytes = Math.max(0, fields.whole(columns.asked)) * PAGE_SIZE;
     if (bytes > MAX_U32) return `bytes ${bytes} is beyond 2^32`;
     const task = columns.task < 0 ? 0 : fields.whole(columns.task);
     if (task < 0 && strict) return this.#notWhole('task', columns.task);
@@ -255,6 +261,7 @@ export class CsvReader {
       touch: names.indexOf('touch'),
       file: extra('file'),
       bytes: extra('bytes'),
+      asked: this.version > 1 ? -1 : names.indexOf('req_pages'),
       task: this.version > 1 ? extra('task') : names.indexOf('pid'),
     };
   }

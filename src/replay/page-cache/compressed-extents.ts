@@ -1,0 +1,83 @@
+import { CODECS, EXTENT_COMPRESSED, EXTENT_FRAGMENT, EXTENT_HOLE } from '../image-index/format.ts';
+import type { ImageIndex } from '../image-index/image-index.ts';
+import { PAGE_SIZE } from '../result.ts';
+import type { MappingPages } from './mapping-pages.ts';
+import type { FillFurther } from './readahead.ts';
+
+const LZ4 = CODECS.indexOf('lz4');
+const NONE = CODECS.indexOf('none');
+
+/**
+ * What EROFS decodes beside the pages it is asked for: z_erofs_pcluster_readmore(), fs/erofs/zdata.c, Linux 6.18. From the start of the
+ * extent that the first page lies in; of an extent that isn't LZ4's also to its end, for its whole length is looked up
+ * (EROFS_GET_BLOCKS_READMORE, z_erofs_map_blocks_iter(), fs/erofs/zmap.c).
+ */
+export class CompressedExtents implements FillFurther {
+  readonly #index: ImageIndex;
+  readonly #from: number;
+  readonly #to: number;
+  readonly #sizeBytes: number;
+
+  /** @param ordinal of a compressed file, in an index that knows the layout */
+  constructor(index: ImageIndex, ordinal: number) {
+    this.#index = index;
+    this.#from = index.columns.firstExtent[ordinal]!;
+    this.#to = index.columns.firstExtent[ordinal + 1]!;
+    this.#sizeBytes = index.columns.sizeBytes[ordinal]!;
+  }
+
+  run(pages: MappingPages, first: number, count: number): number {
+    let grown = 0;
+    const last = this.#encoded((first + count) * PAGE_SIZE - 1);
+    if (last >= 0 && this.#wholeLength(last)) {
+      for (let page = first + count; page < this.#endPage(last) && page < pages.pages && !pages.has(page); page++) {
+        pages.add(page, 0, false, 'EROFS: to the end of the compressed extent');
+        grown++;
+      }
+    }
+    this.#before(pages, first);
+    return grown;
+  }
+
+  single(pages: MappingPages, page: number): void {
+    const extent = this.#encoded((page + 1) * PAGE_SIZE - 1);
+    if (extent >= 0 && this.#wholeLength(extent))
+      for (let more = page + 1; more < Math.min(this.#endPage(extent), pages.pages); more++)
+        if (!pages.has(more)) pages.add(more, 0, false, 'EROFS: to the end of the compressed extent');
+    this.#before(pages, page);
+  }
+
+  #before(pages: MappingPages, first: number): void {
+    const extent = this.#encoded(first * PAGE_SIZE);
+    if (extent < 0) return;
+    const from = Math.ceil(this.#index.columns.extentLa[extent]! / PAGE_SIZE);
+    for (let page = first - 1; page >= from; page--)
+      if (!pages.has(page)) pages.add(page, 0, false, 'EROFS: from the start of the compressed extent');
+  }
+
+  /** The pcluster that holds a byte of the file; −1 where it is none, or past the end. */
+  #encoded(offset: number): number {
+    if (offset >= this.#sizeBytes) return -1;
+    const { extentLa, extentFlags } = this.#index.columns;
+    let low = this.#from;
+    let high = this.#to - 1;
+    while (low < high) {
+      const mid = (low + high + 1) >> 1;
+      if (extentLa[mid]! <= offset) low = mid;
+      else high = mid - 1;
+    }
+    const flags = low < this.#to ? extentFlags[low]! : 0;
+    return flags & EXTENT_COMPRESSED && !(flags & (EXTENT_FRAGMENT | EXTENT_HOLE)) ? low : -1;
+  }
+
+  #wholeLength(extent: number): boolean {
+    const codec = this.#index.columns.extentCodec[extent]!;
+    return codec !== LZ4 && codec !== NONE;
+  }
+
+  /** page behind the last that has bytes of an extent */
+  #endPage(extent: number): number {
+    const { extentLa, extentLlen } = this.#index.columns;
+    return Math.ceil((extentLa[extent]! + extentLlen[extent]!) / PAGE_SIZE);
+  }
+}

@@ -1,0 +1,157 @@
+import { Bindings } from '../binding.ts';
+import { type PageSets, pagesLeftByFills, readPageSets } from '../page-sets.ts';
+import { loadReferences } from '../references.ts';
+import type { ReplayInput } from '../result.ts';
+import { DEFAULT_WINDOW_PAGES, type PredictedFile, Prediction } from './predict.ts';
+
+export const VERIFY_SCHEMA = 'foliolab.verify/1';
+
+export interface VerifyOptions {
+  trace: string;
+  /** mount id → image or index */
+  mounts: ReadonlyMap<string, string>;
+  /** the kernel's page sets: CSV of dev, ino, page_index, nr_pages; null: what the recording's own fills and drops leave */
+  truth: string | null;
+  /** pages that the recorded mounts read ahead; null: what the trace says, else Linux's default */
+  windowPages: number | null;
+  /** below it a prediction has failed: pages in both over pages in either */
+  minJaccard: number;
+  /** whether each difference is laid to the rule that made it */
+  explain: boolean;
+}
+
+/** A file, as predicted and as measured. Pages. */
+export interface VerifiedFile {
+  mount: string;
+  path: string;
+  predicted: number;
+  measured: number;
+  common: number;
+  /** with `explain`: runs of pages that one has and the other hasn't, first and last page, and why the model put them in */
+  extra?: { pages: [number, number]; rule: string }[];
+  missing?: { pages: [number, number] }[];
+}
+
+/** `foliolab.verify/1` */
+export interface VerifyResult {
+  schema: typeof VERIFY_SCHEMA;
+  kind: 'trace';
+  command: string;
+  inputs: ReplayInput[];
+  parameters: { truth: 'mincore' | 'fills'; windowPages: number | null; minJaccard: number };
+  predictedPages: number;
+  measuredPages: number;
+  commonPages: number;
+  jaccard: number;
+  ok: boolean;
+  /** those that either has pages of, by mount and path */
+  files: VerifiedFile[];
+  notes: string[];
+}
+
+/**
+ * Predicts the page cache that a recording left, from what programs asked for, and compares it page by page with the kernel's.
+ * @throws DataError, UsageError
+ */
+export async function verifyTrace(options: VerifyOptions, command: string): Promise<VerifyResult> {
+  const { trace, mounts, truth, windowPages } = options;
+  const bindings = await Bindings.open({ traces: [trace], mounts });
+  const binding = bindings.traces[0]!;
+  const limits = (mount: string) => ({
+    windowPages: windowPages ?? binding.windowPagesOf?.(mount) ?? DEFAULT_WINDOW_PAGES,
+    ioPages: 0,
+  });
+  const prediction = new Prediction(binding, limits);
+  for await (const rows of binding.batches()) for (const row of rows) prediction.add(row);
+  const unknown = bindings.unknownIds();
+  const inputs = bindings.inputs();
+  let measured: PageSets['files'];
+  if (truth === null) {
+    measured = await pagesOfFills(trace, mounts);
+  } else {
+    const sets = await readPageSets(truth);
+    measured = sets.files;
+    inputs.push({ path: sets.path, sha256: sets.sha256, kind: 'truth' });
+  }
+  const files = compare(prediction, measured, options.explain);
+  const sum = (what: (file: VerifiedFile) => number) => files.reduce((total, file) => total + what(file), 0);
+  const predictedPages = sum(({ predicted }) => predicted);
+  const measuredPages = sum((file) => file.measured);
+  const commonPages = sum(({ common }) => common);
+  const either = predictedPages + measuredPages - commonPages;
+  const jaccard = either === 0 ? 1 : commonPages / either;
+  return {
+    schema: VERIFY_SCHEMA,
+    kind: 'trace',
+    command,
+    inputs,
+    parameters: { truth: truth === null ? 'fills' : 'mincore', windowPages, minJaccard: options.minJaccard },
+    predictedPages,
+    measuredPages,
+    commonPages,
+    jaccard,
+    ok: jaccard >= options.minJaccard,
+    files,
+    notes: [...unknown, ...notesOf(prediction)],
+  };
+}
+
+async function pagesOfFills(trace: string, mounts: ReadonlyMap<string, string>): Promise<PageSets['files']> {
+  const { traces } = await Bindings.open({ traces: [trace], mounts });
+  return pagesLeftByFills(await loadReferences(traces, { from: 'fills', mounts: 'recorded' }));
+}
+
+function compare(prediction: Prediction, measured: PageSets['files'], explain: boolean): VerifiedFile[] {
+  const files: VerifiedFile[] = [];
+  const left = new Map(measured);
+  for (const file of prediction.files()) {
+    const key = `${file.mount} ${file.image.columns.nid[file.ordinal]}`;
+    const truth = left.get(key) ?? new Set<number>();
+    left.delete(key);
+    if (file.pages.cached > 0 || truth.size > 0) files.push(verified(file, truth, explain));
+  }
+  // What was cached of files that the trace doesn't name.
+  for (const [key, truth] of left) {
+    const at = key.lastIndexOf(' ');
+    const path = `nid ${key.slice(at + 1)}`;
+    files.push({ mount: key.slice(0, at), path, predicted: 0, measured: truth.size, common: 0 });
+  }
+  const order = (a: string, b: string) => (a < b ? -1 : a > b ? 1 : 0);
+  return files.sort((a, b) => order(a.mount, b.mount) || order(a.path, b.path));
+}
+
+function verified({ mount, image, ordinal, pages }: PredictedFile, truth: Set<number>, explain: boolean): VerifiedFile {
+  let common = 0;
+  for (const page of truth) if (pages.has(page)) common++;
+  const file = { mount, path: image.pathOf(ordinal), predicted: pages.cached, measured: truth.size, common };
+  if (!explain) return file;
+  const extra: NonNullable<VerifiedFile['extra']> = [];
+  const missing: NonNullable<VerifiedFile['missing']> = [];
+  for (let page = 0; page < pages.pages; page++) {
+    if (pages.has(page) === truth.has(page)) continue;
+    if (!pages.has(page)) {
+      const last = missing.at(-1);
+      if (last?.pages[1] === page - 1) last.pages[1] = page;
+      else missing.push({ pages: [page, page] });
+      continue;
+    }
+    const rule = pages.ruleOf(page);
+    const last = extra.at(-1);
+    if (last?.pages[1] === page - 1 && last.rule === rule) last.pages[1] = page;
+    else extra.push({ pages: [page, page], rule });
+  }
+  return { ...file, extra, missing };
+}
+
+function notesOf({ notes }: Prediction): string[] {
+  const out: string[] = [];
+  const { withoutLayout, rowsWithoutTask, readsWithoutSize, droppedPages } = notes;
+  if (droppedPages > 0) out.push(`${droppedPages} pages dropped as the recorded kernel dropped them`);
+  if (withoutLayout.size > 0)
+    out.push(
+      `the index of ${[...withoutLayout].join(', ')} has no layout: if its files are compressed, what EROFS decodes beside what was asked for is missing`,
+    );
+  if (readsWithoutSize > 0) out.push(`${readsWithoutSize} reads don’t say how much they asked for: taken as clipped`);
+  if (rowsWithoutTask > 0) out.push(`${rowsWithoutTask} accesses don’t say by which task: taken for one open file`);
+  return out;
+}
