@@ -119,7 +119,7 @@ export class Prediction {
     if (file === null) return;
     if (row.bytes === 0) this.notes.readsWithoutSize++;
     const asked = row.bytes === 0 ? row.pageCount : Math.ceil(row.bytes / PAGE_SIZE);
-    if (asked > 0) file.readahead.read(this.#opened(file, row), row.pageIndex, asked);
+    if (asked > 0) file.readahead.read(this.#opened(file, row), row.pageIndex, asked, row.op === 'read+');
     this.#waiting.delete(row.task);
   }
 

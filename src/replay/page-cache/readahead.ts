@@ -28,12 +28,14 @@ export interface FileReadahead {
   asyncSize: number;
   order: number;
   mmapMiss: number;
-  /** page of prev_pos, the last byte of the read before; −1 at first */
+  /** page of prev_pos, where the read before ended; −1 at first */
   previous: number;
+  /** the same of the read that is under way: a read of several rounds ends after the last */
+  reading: number;
 }
 
 export function openedFile(): FileReadahead {
-  return { start: 0, size: 0, asyncSize: 0, order: 0, mmapMiss: 0, previous: -1 };
+  return { start: 0, size: 0, asyncSize: 0, order: 0, mmapMiss: 0, previous: -1, reading: -1 };
 }
 
 /** Where the pages of a fault may come from, too. */
@@ -71,9 +73,11 @@ export class MappingReadahead {
   /**
    * One round of a buffered read: filemap_get_pages().
    * @param asked pages from `page` on to the end of the read, which may be past the end of the file
+   * @param goesOn whether it is a further round of the read before
    */
-  read(file: FileReadahead, page: number, asked: number): void {
+  read(file: FileReadahead, page: number, asked: number, goesOn: boolean): void {
     const { pages } = this;
+    if (!goesOn) file.previous = file.reading;
     if (page >= pages.pages) return;
     if (!pages.has(page)) this.#sync(file, page, asked);
     const last = page + asked - 1;
@@ -87,7 +91,7 @@ export class MappingReadahead {
       at = head + pages.folioPages(at);
     }
     if (!pages.has(page)) this.#readSingle(page, 'single page, nothing read ahead'); // filemap_create_folio()
-    file.previous = Math.min(last, pages.pages - 1);
+    file.reading = Math.min(last, pages.pages - 1);
   }
 
   /** filemap_fault() */
