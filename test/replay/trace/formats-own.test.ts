@@ -219,7 +219,7 @@ time_ns,container,dev,ino,op,page_index,nr_pages,touch,pid,req_pages,pf
       { mount: 1, ino: 36 },
     ]);
     expect(trace.events).toEqual([
-      event('read', { pages: 4, task: 71 }),
+      event('read', { pages: 4, bytes: 16384, task: 71 }),
       event('fault-around', { timeNs: 5, container: 1, file: 1, page: 16, pages: 16, touch: 3, task: 71 }),
       event('drop', { timeNs: 9, container: 2, file: 2, page: 16, task: 0 }),
     ]);
@@ -262,13 +262,15 @@ time_ns,container,dev,ino,op,page_index,nr_pages,touch,pid,req_pages,pf
     const read = await CsvTrace.open(path);
     const rows = [];
     for await (const batch of read.batches()) rows.push(...batch);
-    const common = { timeNs: 0, container: 'a1?', mount: 'a' };
+    const common = { timeNs: 0, container: 'a1?', mount: 'a', bytes: 0, task: 0, before: false };
     expect(rows).toEqual([
-      { ...common, nid: -1, filePath: '/x', op: 'read', pageIndex: 3, pageCount: 1, touch: -1, line: 8 },
-      { ...common, nid: 36, op: 'add', pageIndex: 0, pageCount: 8, touch: -1, line: 9 },
+      { ...common, nid: -1, filePath: '/x', op: 'read', pageIndex: 3, pageCount: 1, touch: -1, bytes: 10, line: 8 },
+      { ...common, nid: 36, op: 'add', pageIndex: 0, pageCount: 8, touch: -1, before: true, line: 9 },
       { ...common, nid: 36, op: 'map', pageIndex: 16, pageCount: 16, touch: 18, line: 11 },
     ]);
-    expect([...read.header.mounts]).toEqual([['a', { beside: ['a.fidx'], imageSha256: null, line: 4 }]]);
+    expect([...read.header.mounts]).toEqual([
+      ['a', { beside: ['a.fidx'], imageSha256: null, readAheadKb: null, line: 4 }],
+    ]);
   });
 
   test('a name with a line end in it is refused, and nothing is left behind', async () => {
