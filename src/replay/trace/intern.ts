@@ -1,19 +1,21 @@
-/** 4 words a slot, so that a look-up is one cache line: low, high, number + 1 (0: free), nothing. Signed, for a number above 2^31 is a double. */
-const SHIFT = 2;
-const WORDS = 1 << SHIFT;
 /** of {@link IdInterner.internAll} */
 const BLOCK = 64;
-/** beyond it `slot << SHIFT` would be negative; 8 GiB */
-const MAX_SLOTS = 2 ** 29;
+/** of slots: 4 GiB */
+const MAX_WORDS = 2 ** 30;
 
 /**
- * Numbers 64-bit ids from 0 in the order of their first appearance: open addressing over one typed array, linear probing, doubled when half full.
- * 32 to 64 bytes a distinct id. Several times as fast as a Map, which also can't hold more than 2^24 entries.
+ * Numbers 64-bit ids from 0 in the order of their first appearance: open addressing, linear probing, doubled when half full. A slot is the hash and
+ * the number + 1 (0: free); the ids lie apart, by number. So growing reads no id, and there is
+ * a quarter less memory to fault in, which is most of what new ids cost. 24 to 48 bytes a distinct id. A Map can't hold more than 2^24 entries.
  */
 export class IdInterner {
+  /** signed, for a number above 2^31 is a double */
   #slots: Int32Array;
+  /** by number: low, high */
+  #ids: Int32Array;
+  /** of words, not slots: its lowest bit is that of an odd word */
   #mask: number;
-  readonly #home = new Int32Array(BLOCK);
+  readonly #hashes = new Int32Array(BLOCK);
   /** distinct ids so far */
   size = 0;
   /** nothing */
@@ -23,8 +25,9 @@ export class IdInterner {
   constructor(expected = 512) {
     let capacity = 1024;
     while (capacity < 2 * expected) capacity *= 2;
-    this.#slots = new Int32Array(capacity * WORDS);
-    this.#mask = capacity - 1;
+    this.#slots = new Int32Array(2 * capacity);
+    this.#ids = new Int32Array(capacity);
+    this.#mask = 2 * capacity - 1;
   }
 
   /** @returns the id's number; it is new if it equals what {@link size} was */
@@ -32,18 +35,21 @@ export class IdInterner {
     low |= 0;
     high |= 0;
     const slots = this.#slots;
+    const ids = this.#ids;
     const mask = this.#mask;
-    for (let slot = hash(low, high) & mask; ; slot = (slot + 1) & mask) {
-      const at = slot << SHIFT;
-      const number = slots[at + 2]!;
+    const h = hash(low, high);
+    for (let at = (h << 1) & mask; ; at = (at + 2) & mask) {
+      const number = slots[at + 1]!;
       if (number === 0) {
-        slots[at] = low;
-        slots[at + 1] = high;
-        slots[at + 2] = ++this.size;
-        if (this.size > mask >> 1) this.#grow();
-        return this.size - 1;
+        const fresh = this.size++;
+        slots[at] = h;
+        slots[at + 1] = fresh + 1;
+        ids[2 * fresh] = low;
+        ids[2 * fresh + 1] = high;
+        if (this.size > mask >> 2) this.#grow();
+        return fresh;
       }
-      if (slots[at] === low && slots[at + 1] === high) return number - 1;
+      if (slots[at] === h && ids[2 * number - 2] === low && ids[2 * number - 1] === high) return number - 1;
     }
   }
 
@@ -53,33 +59,35 @@ export class IdInterner {
    * @param out gets the number of each
    */
   internAll(low: Uint32Array, high: Uint32Array, count: number, out: Uint32Array): void {
-    const home = this.#home;
+    const hashes = this.#hashes;
     let touched = 0;
     for (let from = 0; from < count; from += BLOCK) {
       const end = Math.min(count, from + BLOCK);
-      while (this.size + BLOCK > this.#mask >> 1) this.#grow();
+      while (this.size + BLOCK > this.#mask >> 2) this.#grow();
       const slots = this.#slots;
+      const ids = this.#ids;
       const mask = this.#mask;
       for (let i = from; i < end; i++) {
-        const slot = hash(low[i]! | 0, high[i]! | 0) & mask;
-        home[i - from] = slot;
-        touched ^= slots[slot << SHIFT]!;
+        const h = hash(low[i]! | 0, high[i]! | 0);
+        hashes[i - from] = h;
+        touched ^= slots[(h << 1) & mask]!;
       }
       let size = this.size;
       for (let i = from; i < end; i++) {
         const l = low[i]! | 0;
-        const h = high[i]! | 0;
-        for (let slot = home[i - from]!; ; slot = (slot + 1) & mask) {
-          const at = slot << SHIFT;
-          const number = slots[at + 2]!;
+        const u = high[i]! | 0;
+        const h = hashes[i - from]!;
+        for (let at = (h << 1) & mask; ; at = (at + 2) & mask) {
+          const number = slots[at + 1]!;
           if (number === 0) {
-            slots[at] = l;
-            slots[at + 1] = h;
-            slots[at + 2] = size + 1;
+            slots[at] = h;
+            slots[at + 1] = size + 1;
+            ids[2 * size] = l;
+            ids[2 * size + 1] = u;
             out[i] = size++;
             break;
           }
-          if (slots[at] === l && slots[at + 1] === h) {
+          if (slots[at] === h && ids[2 * number - 2] === l && ids[2 * number - 1] === u) {
             out[i] = number - 1;
             break;
           }
@@ -93,24 +101,26 @@ export class IdInterner {
 
   #grow(): void {
     const old = this.#slots;
-    const mask = this.#mask * 2 + 1;
-    if (mask >= MAX_SLOTS) throw new RangeError(`more than ${MAX_SLOTS / 2} distinct ids`);
-    const slots = new Int32Array((mask + 1) * WORDS);
-    for (let from = 0; from < old.length; from += WORDS) {
-      if (old[from + 2] === 0) continue;
-      let slot = hash(old[from]!, old[from + 1]!) & mask;
-      while (slots[(slot << SHIFT) + 2] !== 0) slot = (slot + 1) & mask;
-      slots[slot << SHIFT] = old[from]!;
-      slots[(slot << SHIFT) + 1] = old[from + 1]!;
-      slots[(slot << SHIFT) + 2] = old[from + 2]!;
+    if (old.length >= MAX_WORDS) throw new RangeError(`more than ${MAX_WORDS / 4} distinct ids`);
+    const slots = new Int32Array(2 * old.length);
+    const mask = slots.length - 1;
+    for (let from = 0; from < old.length; from += 2) {
+      if (old[from + 1] === 0) continue;
+      let at = (old[from]! << 1) & mask;
+      while (slots[at + 1] !== 0) at = (at + 2) & mask;
+      slots[at] = old[from]!;
+      slots[at + 1] = old[from + 1]!;
     }
+    const ids = new Int32Array(2 * this.#ids.length);
+    ids.set(this.#ids);
     this.#slots = slots;
+    this.#ids = ids;
     this.#mask = mask;
   }
 }
 
 /**
- * MurmurHash3's finalizer over both halves, but for the two lowest bits, which choose a slot of four that are one cache line: neighbouring pages
+ * MurmurHash3's finalizer over both halves, but for the two lowest bits, which choose a slot of four that are side by side: neighbouring pages
  * are found together.
  */
 function hash(low: number, high: number): number {

@@ -140,7 +140,7 @@ export function wholePage(event: TraceEvent): number {
   return event.pageHigh * 2 ** 32 + event.page;
 }
 
-/** Events as columns. All arrays have `rows` entries and are good until the next batch is asked for. */
+/** Events as columns. All arrays have `rows` entries, and perhaps more behind them, and are good until the next batch is asked for. */
 export interface TraceBatch {
   /** number of its first event's row in the trace, for errors */
   readonly firstRow: number;

@@ -64,6 +64,21 @@ describe('64-bit ids to dense numbers', () => {
     }
   });
 
+  test('ids of one hash are kept apart, one by one and many at a time', () => {
+    // The high half is mixed into the low one without its two lowest bits: what it changes there is undone.
+    const ids: (readonly [number, number])[] = [];
+    for (let high = 0; ids.length < 20_000; high++) {
+      const mixed = Math.imul(high ^ (high >>> 15), 0x9e3779b1);
+      if (mixed >>> 30 === 0) ids.push([(((ids.length & 0xff0) ^ mixed) << 2) >>> 0, high]);
+    }
+    const twice = [...ids, ...ids.toReversed()];
+    expect(interned(twice)).toEqual(naive(twice));
+    const out = new Uint32Array(twice.length);
+    const columns = [0, 1].map((half) => Uint32Array.from(twice, (id) => id[half]!)) as [Uint32Array, Uint32Array];
+    new IdInterner(10).internAll(...columns, twice.length, out);
+    expect([...out]).toEqual(naive(twice));
+  });
+
   test('an expected number of ids makes no difference', () => {
     const ids = Array.from({ length: 5000 }, (_, i) => [(i * i) % 3001, 0] as const);
     expect(interned(ids, 5000)).toEqual(interned(ids));
