@@ -545,6 +545,54 @@ one strict; one lax --allow-loss
     expect(reader.endFacts!.lost).toBe(Number(/(\d+) events were lost/.exec(stderr)![1]));
   });
 
+  test('page faults that are lost are counted by themselves: page sets are whole', async () => {
+    const dir = temporaryFolder();
+    const image = makeImage(dir);
+    const script = `
+${RECORDING}
+"$N" "$C" record -o "$D/run.arrows" --tracefs "$T" --mount "$M=m" --hold 0ms --duration 200s --buffer 64KiB & P=$!
+recording $P
+sleep 0.5; kill -STOP $P
+python3 -c '
+import mmap
+m = mmap.mmap(-1, 4 << 20)
+for again in range(100):
+    for i in range(0, 4 << 20, 4096): m[i] = 1
+    m.madvise(mmap.MADV_DONTNEED)
+'
+kill -CONT $P; cat "$M/small" > /dev/null; sleep 0.5; kill -INT $P; wait $P; echo $?`;
+    const { stdout, stderr } = spawnSync('unshare', inNamespace(dir, image, script), { encoding: 'utf8' });
+    expect(stdout.trim().split('\n').at(-1)).toBe('1');
+    expect(stdout).toMatch(/events, 0 lost, and \d+ page faults$/m);
+    expect(stderr).toMatch(/^foliolab: \S+run.arrows: \d+ page faults were lost, of which references are made/);
+    const { reader } = await rowsOf(join(dir, 'run.arrows'));
+    expect(reader.endFacts).toMatchObject({ lost: 0, filesDifferent: 0, filesUnseen: 0 });
+    expect(reader.endFacts!.lostPageFaults).toBe(Number(/(\d+) page faults were/.exec(stderr)![1]));
+  });
+
+  test('an instance that somebody reads, or one of our own process id, is a sentence', () => {
+    const dir = temporaryFolder();
+    const image = makeImage(dir);
+    const script = `
+one='record -o '$D/x' --tracefs '$T' --mount '$M' --duration 100ms --hold 0ms'
+I="$T/instances/foliolab-999999999-cache"; mkdir "$I"; exec 5< "$I/trace_pipe"
+"$N" "$C" $one --remove-stale; echo $?
+exec 5<&-
+"$N" "$C" $one --remove-stale > /dev/null; echo $?
+N="$N" C="$C" one="$one" bash -c 'mkdir "$T/instances/foliolab-$$-cache"; exec "$N" "$C" $one'; echo $?
+"$N" "$C" $one --remove-stale > /dev/null
+`;
+    const { stdout, stderr } = spawnSync('unshare', inNamespace(dir, image, script), { encoding: 'utf8' });
+    expect(stdout.split('\n')).toEqual(['2', '0', '2', '']);
+    expect(stderr.trim().split('\n')).toEqual([
+      `foliolab: the trace instance ${dir}/t/instances/foliolab-999999999-cache is in use: somebody reads it; rmdir it when that has ended`,
+      expect.stringMatching(/was left by a recorder that is gone; --remove-stale removes it$/),
+      expect.stringMatching(
+        /foliolab-\d+-cache is there already, of a recorder that is gone: --remove-stale removes it$/,
+      ),
+    ]);
+  });
+
   test('a full disk or an output that cannot be written is one line', () => {
     const dir = temporaryFolder();
     const image = makeImage(dir);
