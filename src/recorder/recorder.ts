@@ -434,7 +434,7 @@ class Recording {
       pages: 1,
       touch: -1,
       task: r.task,
-      mapping: null,
+      window: null,
     };
     switch (r.event) {
       case 'filemap/mm_filemap_get_pages':
@@ -559,7 +559,7 @@ class Recording {
           pages,
           touch: -1,
           task: 0,
-          mapping: null,
+          window: null,
         });
     }
   }

@@ -13,8 +13,16 @@ export interface Access {
   /** offset in the run, −1 unknown */
   touch: number;
   task: number;
-  /** fault-around: where the mapping lies if the window is an aligned one, null if that is unknown */
-  mapping: Mapping | null;
+  /** fault-around: what its address tells, null if that is unknown */
+  window: Window | null;
+}
+
+/** What the address of a page fault tells of a window. */
+interface Window {
+  /** how the mapping lies if the window is aligned, which page of it was wanted then, and whether that can be */
+  readonly mapping: Mapping;
+  readonly touch: number;
+  readonly possible: boolean;
 }
 
 /** The pages of a file that are cached. */
@@ -33,6 +41,9 @@ export interface TouchCounts {
 
 /** What is known of where a file, or a part of it, is mapped: address page − file page. */
 interface Mapping {
+  readonly shift: number;
+  /** that have been mapped so, if it lies so */
+  readonly pages: PageSet;
   /** the kernel named the page of one of its faults */
   exact: boolean;
   /** AGREEING windows that begin at different pages would lie so */
@@ -91,7 +102,9 @@ const BATCH_PAGES = BATCH_FOLIOS * 512;
  *   faults are unknown, what comes once more after a page that wasn't cached is the same.
  * - a window says not which of its pages was wanted. do_fault_around() aligns it to 64 KiB of addresses, so that the address of the page fault
  *   does, but at the start of a mapping, where the window begins with that. So the mapping must be known to lie as the window would have it:
- *   from a fault in it, or from other windows; those that begin at the same page, as at the start of a mapping, say the same wrong thing.
+ *   from a fault in it, or from other windows; those that begin at the same page, as at the start of a mapping, say the same wrong thing. Or
+ *   a mapping that is known has pages of the window, and the window begins with it. Parts of a library are mapped side by side, and lie
+ *   differently: one says nothing of another.
  */
 export class Accesses {
   readonly touches: TouchCounts = { exact: 0, agreed: 0, unknown: 0 };
@@ -160,7 +173,11 @@ export class Accesses {
       state.window = null;
     }
     answered(state);
-    if (state.address >= 0) mappingOf(file, state.address - access.page).exact = true;
+    if (state.address >= 0) {
+      const mapping = mappingOf(file, state.address - access.page);
+      mapping.exact = true;
+      mapping.pages.add(access.page, 1);
+    }
     state.faultFile = file;
     state.faultPage = access.page;
     state.faultCold = !this.#isCached(access, access.page);
@@ -178,12 +195,13 @@ export class Accesses {
       access.op = OP['fault-around'];
       answered(state);
       state.window = access;
-      const aligned = access.page + (state.address % this.#windowPages);
-      if (state.address >= 0 && within(access, aligned) && this.#isCached(access, aligned)) {
-        const mapping = mappingOf(file, state.address - aligned);
-        if (!mapping.agreed) agree(mapping, access.page);
-        access.touch = aligned - access.page;
-        access.mapping = mapping;
+      if (state.address >= 0 && access.pages <= this.#windowPages) {
+        const touch = state.address % this.#windowPages;
+        const possible = touch < access.pages && this.#isCached(access, access.page + touch);
+        const mapping = mappingOf(file, state.address - touch - access.page);
+        mapping.pages.add(access.page, access.pages);
+        if (possible) agree(mapping, access.page);
+        access.window = { mapping, touch, possible };
       }
     }
     this.#held.push(access);
@@ -212,14 +230,27 @@ export class Accesses {
     return this.#held.length;
   }
 
-  /** Keeps the page of a window that was wanted only if the mapping is known to lie so. */
+  /** Tells which page of a window was wanted, if only one way in which its mapping may lie is known to be one. */
   #locate(access: Access): void {
-    if (access.mapping?.exact) this.touches.exact++;
-    else if (access.mapping?.agreed) this.touches.agreed++;
-    else {
-      access.touch = -1;
-      this.touches.unknown++;
+    const { window } = access;
+    const found: Mapping[] = [];
+    if (window !== null) {
+      const { mapping, touch, possible } = window;
+      if (possible && isKnown(mapping)) found.push(mapping);
+      const { mappings } = this.#file(access);
+      for (let shift = mapping.shift + 1; shift <= mapping.shift + touch; shift++) {
+        const other = mappings.get(shift);
+        if (other !== undefined && isKnown(other) && goesOn(access, other)) found.push(other);
+      }
     }
+    const [one] = found;
+    if (window === null || one === undefined || found.length > 1) {
+      this.touches.unknown++;
+      return;
+    }
+    access.touch = window.touch - (one.shift - window.mapping.shift);
+    if (one.exact) this.touches.exact++;
+    else this.touches.agreed++;
   }
 
   /** From which page on the rest of a read may come by itself. */
@@ -288,7 +319,7 @@ function answered(state: TaskState): void {
 }
 
 function mappingOf({ mappings }: FileState, shift: number): Mapping {
-  const mapping = mappings.get(shift) ?? { exact: false, agreed: false, windows: [] };
+  const mapping = mappings.get(shift) ?? { shift, pages: new PageSet(), exact: false, agreed: false, windows: [] };
   // The newest stay: a map's keys are in the order of their coming.
   mappings.delete(shift);
   mappings.set(shift, mapping);
@@ -296,8 +327,18 @@ function mappingOf({ mappings }: FileState, shift: number): Mapping {
   return mapping;
 }
 
+function isKnown({ exact, agreed }: Mapping): boolean {
+  return exact || agreed;
+}
+
+/** Whether a window can begin a mapping: that has pages of it, but for the first, which may be the last one of the mapping before, too. */
+function goesOn({ page, pages }: Access, mapping: Mapping): boolean {
+  for (let behind = page + 1; behind < page + pages; behind++) if (mapping.pages.has(behind)) return true;
+  return false;
+}
+
 function agree(mapping: Mapping, first: number): void {
-  if (mapping.windows.includes(first)) return;
+  if (mapping.agreed || mapping.windows.includes(first)) return;
   mapping.windows.push(first);
   mapping.agreed = mapping.windows.length === AGREEING;
 }

@@ -148,7 +148,7 @@ export class PageCacheTrace {
     if (timeNs < 0) return null;
     this.#begin();
     if (device !== this.#device) this.#changeDevice(device);
-    return { timeNs, op: 0, container, mount: this.#mount, ino, page, pages, touch: -1, task, mapping: null };
+    return { timeNs, op: 0, container, mount: this.#mount, ino, page, pages, touch: -1, task, window: null };
   }
 
   #changeDevice(device: number): void {
