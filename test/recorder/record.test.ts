@@ -89,9 +89,9 @@ function record(script: string, options = '', dir = temporaryFolder(), image = m
   }
 }
 
-/** Waits until a recorder of this process id records. */
+/** Waits until a recorder of this process id records: its first look at the page cache, before which nothing is an access, takes a moment. */
 const RECORDING =
-  'recording() { until [ "$(cat "$T/instances/foliolab-$1-cache/tracing_on" 2> /dev/null)" = 1 ]; do kill -0 $1 || exit 9; sleep 0.1; done; }';
+  'recording() { until [ "$(cat "$T/instances/foliolab-$1-cache/tracing_on" 2> /dev/null)" = 1 ]; do kill -0 $1 || exit 9; sleep 0.1; done; sleep 0.5; }';
 
 /** Records what runs: `before`, then the recorder, then `meanwhile`, then SIGINT. */
 async function attached(before: string, options: string, meanwhile: string, mount = '--mount "$M=m"') {
@@ -552,7 +552,7 @@ one strict; one lax --allow-loss
 ${RECORDING}
 "$N" "$C" record -o "$D/run.arrows" --tracefs "$T" --mount "$M=m" --hold 0ms --duration 200s --buffer 64KiB & P=$!
 recording $P
-sleep 0.5; kill -STOP $P
+kill -STOP $P
 python3 -c '
 import mmap
 m = mmap.mmap(-1, 4 << 20)
