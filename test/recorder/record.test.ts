@@ -444,8 +444,9 @@ $N "$C" record -o '${trace}' --tracefs "$T" --mount "$D/o/root=layer" --hold 300
     const trace = join(dir, 'run.arrows');
     const one = `$N "$C" record -o '${trace}' --tracefs "$T" --mount "$M" --hold 0ms`;
     const script = `
+${RECORDING}
 ${one} -- sh -c 'echo $$ > "$D/pid"; cat "$M/big"; exec sleep 60' > /dev/null & P=$!
-sleep 7.5; kill -9 $P; wait $P 2> /dev/null; kill -9 "$(cat "$D/pid")"
+recording $P; sleep 6.5; kill -9 $P; wait $P 2> /dev/null; kill -9 "$(cat "$D/pid")"
 ls "$T/instances" | wc -l
 ${one} --duration 100ms -o "$D/second" > /dev/null
 ls "$T/instances" | wc -l
