@@ -79,22 +79,27 @@ async function recordFiles(command: string[], options: RecordCommandOptions): Pr
     );
     process.exitCode = 1;
   }
-  if (report.lost > 0) {
+  const { lost, lostPageFaults } = report;
+  if (lost > 0)
+    process.stderr.write(`foliolab: ${options.output}: ${lost} events were lost: a larger --buffer, or fewer mounts\n`);
+  if (lostPageFaults > 0)
     process.stderr.write(
-      `foliolab: ${options.output}: ${report.lost} events were lost: a larger --buffer, or fewer mounts\n`,
+      `foliolab: ${options.output}: ${lostPageFaults} page faults were lost, of which references are made, not page sets: a larger --buffer, or --container\n`,
     );
-    if (options.allowLoss !== true) process.exitCode = 1;
-  }
+  if (lost + lostPageFaults > 0 && options.allowLoss !== true) process.exitCode = 1;
 }
 
 function summary(output: string, report: RecordReport): string {
   const { exact, agreed, unknown } = report.touches;
   const files = report.filesEqual + report.filesDifferent;
   return [
-    `${output}: ${report.events} events, ${report.lost} lost`,
+    `${output}: ${report.events} events, ${report.lost} lost` +
+      (report.lostPageFaults === 0 ? '' : `, and ${report.lostPageFaults} page faults`),
     `page cache: ${report.filledPages} pages filled, ${report.droppedPages} dropped`,
     `cached at the end: ${report.cachedPages} pages in ${files} files; fills minus drops are equal to mincore(2) in ${report.filesEqual} of them` +
       (report.filesDifferent === 0 ? '' : `, and differ by ${report.pagesDifferent} pages in ${report.filesDifferent}`),
+    ...(report.filesUnseen === 0 ? [] : [`not looked at: ${report.filesUnseen} files that can't be opened`]),
+    ...(report.late === 0 ? [] : [`out of order: ${report.late} events, whose times were raised`]),
     ...(report.elsewhere === 0
       ? []
       : [`left out: ${report.elsewhere} events of files that are elsewhere on the filesystem`]),

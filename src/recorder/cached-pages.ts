@@ -1,8 +1,8 @@
 import { closeSync, constants, fstatSync, openSync } from 'node:fs';
 import { join, relative } from 'node:path';
 import { DataError } from '../error.ts';
+import { PageSet } from '../replay/trace/kernel/page-set.ts';
 import type { WatchedMount } from './mounts.ts';
-import { PageSet } from './page-set.ts';
 import type { SystemCalls } from './system-calls.ts';
 
 /** What mincore(2) showed of one regular file, and when. */
@@ -16,23 +16,34 @@ export interface Look {
 /**
  * What the page cache holds of a mount's files now, as mincore(2) shows it, one after the other. Files are opened and mapped, none of their
  * pages is touched; opening them does bring directories and inodes in.
+ * @param unseen is told of each file that has bytes and can't be looked at: it can't be opened, or something else is in its place
  * @throws DataError when a file isn't what the image says
  */
-export function* cachedPages(mount: WatchedMount, calls: SystemCalls): Generator<Look> {
+export function* cachedPages(
+  mount: WatchedMount,
+  calls: SystemCalls,
+  unseen: (ino: number) => void = () => {},
+): Generator<Look> {
   for (const [ino, { path, type, sizeBytes }] of mount.files) {
     if (type !== 'file' || sizeBytes === 0) continue;
     const below = relative(mount.root, path);
-    if (below.startsWith('..')) continue;
-    let fd: number;
+    const outside = below === '..' || below.startsWith('../');
+    let fd = -1;
     try {
-      fd = openSync(join(mount.dir, below), constants.O_RDONLY | constants.O_NOFOLLOW | constants.O_NONBLOCK);
-    } catch {
+      if (!outside)
+        fd = openSync(join(mount.dir, below), constants.O_RDONLY | constants.O_NOFOLLOW | constants.O_NONBLOCK);
+    } catch {}
+    if (fd < 0) {
+      unseen(ino);
       continue;
     }
     try {
       const stat = fstatSync(fd);
       const other = stat.ino !== ino || !stat.isFile();
-      if (mount.image === null ? other : deviceOf(stat.dev) !== mount.device) continue;
+      if (mount.image === null ? other : deviceOf(stat.dev) !== mount.device) {
+        unseen(ino);
+        continue;
+      }
       if (mount.image !== null && (other || stat.size !== sizeBytes))
         throw new DataError(
           mount.image,

@@ -5,12 +5,12 @@ import { basename } from 'node:path';
 import { UsageError } from '../error.ts';
 import { ArrowTraceWriter } from '../replay/trace/arrow/writer.ts';
 import { type Access, Accesses } from '../replay/trace/kernel/accesses.ts';
+import { PageSet } from '../replay/trace/kernel/page-set.ts';
 import { blankEvent, OP, type TraceFacts } from '../replay/trace/trace.ts';
 import { VERSION } from '../version.ts';
 import { cachedPages, type Look } from './cached-pages.ts';
 import { Decoder, KERNEL_EVENT_NAMES, type KernelEvent, type KernelRecord } from './kernel-events.ts';
 import { everyErofs, type MountRequest, type WatchedMount, watchedMounts } from './mounts.ts';
-import { PageSet } from './page-set.ts';
 import { readSubBuffer } from './ring-buffer.ts';
 import { type SystemCalls, systemCalls } from './system-calls.ts';
 import { type ContainerRequest, isPid, Tasks, UNKNOWN } from './tasks.ts';
@@ -43,8 +43,12 @@ export interface RecordOptions {
 /** What came of a recording. */
 export interface RecordReport {
   events: number;
-  /** events that the kernel lost, for want of room */
+  /** events of the page cache and of tasks that the kernel lost, for want of room */
   lost: number;
+  /** page faults that it lost, which have buffers of their own: they tell which page of a window was wanted, and which faults came again */
+  lostPageFaults: number;
+  /** events whose time was before that of one written already: they have that one's */
+  late: number;
   /** accesses to other files of a filesystem of which a folder is recorded: left out */
   elsewhere: number;
   /** pages that went into the page cache, and that were taken out of it, by the events */
@@ -56,6 +60,8 @@ export interface RecordReport {
   filesEqual: number;
   filesDifferent: number;
   pagesDifferent: number;
+  /** files that couldn't be looked at in the end: not opened, or something is mounted over them */
+  filesUnseen: number;
   touches: { exact: number; agreed: number; unknown: number };
   /** how the command ended, null if none was run; stopped: we ended it, when its time was over or a signal had come */
   exit: { code: number | null; signal: string | null; stopped: boolean } | null;
@@ -66,6 +72,9 @@ const DROP: KernelEvent = 'filemap/mm_filemap_delete_from_page_cache';
 const FILEMAP = KERNEL_EVENT_NAMES.filter((name) => name.startsWith('filemap/'));
 const TASKS = KERNEL_EVENT_NAMES.filter((name) => name.startsWith('sched/') || name.startsWith('cgroup/'));
 const FAULTS = KERNEL_EVENT_NAMES.filter((name) => name.startsWith('exceptions/'));
+/** the recorder's trace instances: a filter by task, and buffers, of their own for page faults */
+const CACHE = 0;
+const FAULT = 1;
 /** PROC_PID_INIT_INO, include/linux/proc_ns.h */
 const INIT_PID_NAMESPACE = 'pid:[4026531836]';
 const POLL_MS = 20;
@@ -134,12 +143,13 @@ class Recording {
   #writer: ArrowTraceWriter | null = null;
   #startNs = 0;
   #events = 0;
-  #missed = 0;
-  #late = 0;
+  /** by instance: events that are gone, as what was read of it says */
+  readonly #missed: number[] = [];
   #lastNs = 0;
   #child: ChildProcess | null = null;
   #exit: RecordReport['exit'] = null;
   #stopped = false;
+  readonly #faultAroundBytes = faultAroundBytes();
   readonly #report: RecordReport;
 
   constructor(options: RecordOptions, tracefs: string, calls: SystemCalls, mounts: readonly WatchedMount[]) {
@@ -152,6 +162,8 @@ class Recording {
     this.#report = {
       events: 0,
       lost: 0,
+      lostPageFaults: 0,
+      late: 0,
       elsewhere: 0,
       filledPages: 0,
       droppedPages: 0,
@@ -159,10 +171,14 @@ class Recording {
       filesEqual: 0,
       filesDifferent: 0,
       pagesDifferent: 0,
+      filesUnseen: 0,
       touches: { exact: 0, agreed: 0, unknown: 0 },
       exit: null,
     };
-    this.#accesses = new Accesses((mount, ino) => this.#cached[mount]!.get(ino));
+    this.#accesses = new Accesses(
+      (mount, ino) => this.#cached[mount]!.get(ino),
+      this.#faultAroundBytes === null ? undefined : this.#faultAroundBytes / 4096,
+    );
     const remove = (): void => this.#remove();
     process.on('exit', remove);
     try {
@@ -181,6 +197,7 @@ class Recording {
   #instance(tracefs: string, purpose: string, bufferKb: number, events: readonly KernelEvent[]): TraceInstance {
     const instance = new TraceInstance(tracefs, purpose, bufferKb, this.#options.backend);
     this.#instances.push(instance);
+    this.#missed.push(0);
     const missing = events.filter((name) => !instance.has(name));
     if (missing.length > 0)
       throw new UsageError(
@@ -205,9 +222,7 @@ class Recording {
       await this.#lookBefore();
       this.#release();
       await this.#until(signal.came);
-      this.#looks = this.#mounts.flatMap((mount, i) =>
-        [...cachedPages(mount, this.#calls)].map((look) => ({ mount: i, look })),
-      );
+      this.#looks = [...this.#look(() => this.#report.filesUnseen++)];
       const endNs = now();
       for (const instance of this.#instances) instance.stop();
       this.#drain();
@@ -215,11 +230,12 @@ class Recording {
       this.#compareUntil(endNs);
       this.#write(endNs);
       this.#report.events = this.#events;
-      this.#report.lost = this.#lost();
+      this.#report.lost = this.#lost(CACHE);
+      this.#report.lostPageFaults = this.#lost(FAULT);
       this.#report.touches = this.#accesses.touches;
       this.#report.exit = this.#exit;
       const { exit, ...facts } = this.#report;
-      await this.#writer.end({ ...facts, late: this.#late });
+      await this.#writer.end(facts);
       return this.#report;
     } catch (error) {
       if (this.#exit === null) this.#child?.kill('SIGTERM');
@@ -238,8 +254,9 @@ class Recording {
       kernel: release(),
       machine: process.arch,
       pageSize: 4096,
-      cpus: this.#instances[0]!.cpus.length,
+      cpus: this.#instances[CACHE]!.cpus.length,
       transparentHugePages: readOr('/sys/kernel/mm/transparent_hugepage/enabled', ''),
+      ...(this.#faultAroundBytes !== null && { faultAroundBytes: this.#faultAroundBytes }),
       command: this.#options.command,
       backend: this.#options.backend,
     };
@@ -248,10 +265,10 @@ class Recording {
   /** Starts the command, which waits until it is let go. */
   async #launch(): Promise<void> {
     const { command, name } = this.#options;
-    const faults = this.#instances[1]!;
+    const faults = this.#instances[FAULT]!;
     if (command.length === 0) {
-      const known = this.#tasks.known();
-      if (known.length > 0) faults.follow(known);
+      // Ours stands for nobody: none at all would be every task of the machine, as it is where no container is named.
+      if (this.#options.containers.length > 0) faults.follow([process.pid, ...this.#tasks.known()]);
       return;
     }
     const child = spawn('/bin/sh', ['-c', 'read -r _ <&3; exec 3<&-; exec "$@"', 'foliolab', ...command], {
@@ -288,7 +305,7 @@ class Recording {
       this.#drain();
       // What came until then has been read; a moment's grace is for an event that is just being written.
       this.#merge(before - 10e6);
-      this.#write(Math.min(before - HOLD_BACK_NS, this.#accesses.held > MAX_HELD ? Number.POSITIVE_INFINITY : before));
+      this.#write(this.#accesses.held > MAX_HELD ? before : before - HOLD_BACK_NS);
       if (before - flushed > FLUSH_EVERY_NS) {
         this.#writer!.flush();
         flushed = before;
@@ -324,29 +341,32 @@ class Recording {
           const page = instance.read(n);
           if (page === null) break;
           if (instance.layout === null) {
-            this.#readText(queue, page);
+            this.#missed[i]! += this.#readText(queue, page);
             continue;
           }
           const lost = readSubBuffer(page, instance.layout, (view, at, length, timeNs) => {
             const record = decoder.decode(view, at, length, timeNs);
             if (record !== null) records.push(record);
           });
-          if (lost !== 0) this.#missed += Math.max(lost, 1);
+          if (lost !== 0) this.#missed[i]! += Math.max(lost, 1);
         }
         queue++;
       }
     }
   }
 
-  #readText(queue: number, text: Uint8Array): void {
+  /** @returns how many events are gone, as the text says */
+  #readText(queue: number, text: Uint8Array): number {
+    let lost = 0;
     const lines = (this.#lines[queue]! + Buffer.from(text).toString('latin1')).split('\n');
     this.#lines[queue] = lines.pop()!;
     for (const line of lines) {
       const event = parseLine(line);
       if (event === null) throw new Error(`the kernel says what isn't understood: ${JSON.stringify(line)}`);
-      if ('lost' in event) this.#missed += event.lost;
+      if ('lost' in event) lost += event.lost;
       else this.#queues[queue]!.push(event);
     }
+    return lost;
   }
 
   /** Takes records in the order of time, up to a time. */
@@ -414,7 +434,7 @@ class Recording {
       pages: 1,
       touch: -1,
       task: r.task,
-      address: -1,
+      window: null,
     };
     switch (r.event) {
       case 'filemap/mm_filemap_get_pages':
@@ -460,7 +480,7 @@ class Recording {
     const e = this.#event;
     for (const access of this.#accesses.release(untilNs)) {
       const time = access.timeNs - this.#startNs;
-      if (time < this.#lastNs) this.#late++;
+      if (time < this.#lastNs) this.#report.late++;
       this.#lastNs = Math.max(this.#lastNs, time);
       e.timeNs = this.#lastNs;
       e.op = access.op;
@@ -475,19 +495,27 @@ class Recording {
     }
   }
 
+  /** Looks at the files of every mount, and reads events meanwhile: it takes a while. */
+  *#look(unseen?: (ino: number) => void): Generator<{ readonly mount: number; readonly look: Look }> {
+    let drained = now();
+    for (const [i, mount] of this.#mounts.entries())
+      for (const look of cachedPages(mount, this.#calls, unseen)) {
+        yield { mount: i, look };
+        if (now() - drained < POLL_MS * 1e6) continue;
+        this.#drain();
+        drained = now();
+      }
+  }
+
   /**
    * What is cached as the recording begins, while others go on reading: what mincore(2) shows of a file, changed by the events since before
    * it was asked. Of a page that has had an event the last one tells, of any other it doesn't matter when it was looked at.
    */
   async #lookBefore(): Promise<void> {
-    let drained = now();
-    for (const [i, mount] of this.#mounts.entries())
-      for (const { ino, pages } of cachedPages(mount, this.#calls)) {
-        if (pages.size > 0) this.#cached[i]!.set(ino, pages);
-        if (now() - drained < POLL_MS * 1e6) continue;
-        this.#drain();
-        drained = now();
-      }
+    // Readahead that was in flight when the events began shows to mincore(2) once it is in.
+    for (const until = now() + this.#options.holdMs * 1e6; now() < until; this.#drain())
+      await new Promise((resolve) => setTimeout(resolve, POLL_MS));
+    for (const { mount, look } of this.#look()) if (look.pages.size > 0) this.#cached[mount]!.set(look.ino, look.pages);
     this.#startNs = now();
     await new Promise((resolve) => setTimeout(resolve, POLL_MS));
     this.#drain();
@@ -531,7 +559,7 @@ class Recording {
           pages,
           touch: -1,
           task: 0,
-          address: -1,
+          window: null,
         });
     }
   }
@@ -555,20 +583,17 @@ class Recording {
     return number;
   }
 
-  #lost(): number {
-    let lost = 0;
-    for (const instance of this.#instances) {
-      const { overrun, commitOverrun, dropped } = instance.stats();
-      lost += overrun + commitOverrun + dropped;
-    }
-    return Math.max(lost, this.#missed);
+  /** Events that an instance has lost. */
+  #lost(i: number): number {
+    const { overrun, commitOverrun, dropped } = this.#instances[i]!.stats();
+    return Math.max(overrun + commitOverrun + dropped, this.#missed[i]!);
   }
 
   #show(seconds: number, rate: number): void {
     let pages = 0;
     for (const files of this.#cached) for (const set of files.values()) pages += set.size;
     this.#options.progress?.(
-      `${seconds.toFixed(0)} s, ${this.#events} events, ${rate.toFixed(0)} a second, ${this.#lost()} lost, ${pages} pages cached`,
+      `${seconds.toFixed(0)} s, ${this.#events} events, ${rate.toFixed(0)} a second, ${this.#lost(CACHE) + this.#lost(FAULT)} lost, ${pages} pages cached`,
     );
   }
 
@@ -588,6 +613,12 @@ function readOr(path: string, otherwise: string): string {
   } catch {
     return otherwise;
   }
+}
+
+/** Null where debugfs isn't mounted, or the kernel is locked down. */
+function faultAroundBytes(): number | null {
+  const bytes = Number(readOr('/sys/kernel/debug/fault_around_bytes', ''));
+  return bytes >= 4096 ? bytes : null;
 }
 
 /** Counts the signals that ask for an end. */

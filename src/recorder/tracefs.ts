@@ -8,6 +8,7 @@ import {
   readFileSync,
   readSync,
   rmdirSync,
+  statSync,
   writeFileSync,
   writeSync,
 } from 'node:fs';
@@ -31,17 +32,39 @@ export function findTracefs(asked: string | undefined): string {
 
 /** Instances of recorders that are gone: killed before they could remove them. */
 export function staleInstances(tracefs: string): string[] {
-  return readdirSync(join(tracefs, 'instances')).filter((name) => {
+  const folder = join(tracefs, 'instances');
+  return readdirSync(folder).filter((name) => {
     const pid = new RegExp(`^${PREFIX}(\\d+)-`).exec(name)?.[1];
-    return pid !== undefined && !existsSync(`/proc/${pid}`);
+    return pid !== undefined && !isOf(Number(pid), join(folder, name));
   });
 }
 
-/** @throws when it is in use */
+/** Whether a process made an instance. Its number may be another's by now, or our own: one that began later didn't. */
+function isOf(pid: number, instance: string): boolean {
+  if (pid === process.pid) return false;
+  try {
+    // proc_pid_stat(5): starttime is the 22nd field, the second one is in parentheses; USER_HZ is 100.
+    const stat = readFileSync(`/proc/${pid}/stat`, 'utf8');
+    const ticks = Number(stat.slice(stat.lastIndexOf(')') + 2).split(' ')[19]);
+    const bootS = Number(/^btime (\d+)$/m.exec(readFileSync('/proc/stat', 'utf8'))?.[1]);
+    return bootS + ticks / 100 < statSync(instance).mtimeMs / 1000 + 1;
+  } catch {
+    return false;
+  }
+}
+
+/** @throws UsageError when it is in use */
 export function removeInstance(tracefs: string, name: string): void {
   const path = join(tracefs, 'instances', name);
-  writeFileSync(join(path, 'events/enable'), '0');
-  rmdirSync(path);
+  try {
+    writeFileSync(join(path, 'events/enable'), '0');
+    rmdirSync(path);
+  } catch (error) {
+    const { code } = error as NodeJS.ErrnoException;
+    if (code === 'ENOENT') return;
+    if (code !== 'EBUSY') throw error;
+    throw new UsageError(`the trace instance ${path} is in use: somebody reads it; rmdir it when that has ended`);
+  }
 }
 
 /** Loss, as per_cpu/cpuN/stats counts it. */
@@ -71,11 +94,20 @@ export class TraceInstance {
   constructor(tracefs: string, purpose: string, bufferKb: number, backend: Backend) {
     this.name = `${PREFIX}${process.pid}-${purpose}`;
     this.#path = join(tracefs, 'instances', this.name);
-    mkdirSync(this.#path);
+    try {
+      mkdirSync(this.#path);
+    } catch (error) {
+      const { code } = error as NodeJS.ErrnoException;
+      if (code === 'EEXIST')
+        throw new UsageError(
+          `the trace instance ${this.#path} is there already, of a recorder that is gone: --remove-stale removes it`,
+        );
+      throw new UsageError(`the trace instance ${this.#path} can't be made: ${code}`);
+    }
     try {
       this.#set('tracing_on', '0');
       this.#set('trace_clock', 'mono');
-      this.#set('buffer_size_kb', String(bufferKb));
+      this.#reserve(bufferKb);
       this.layout = backend === 'text' ? null : readHeaderPage(this.#get('events/header_page'));
       const subBufferKb = existsSync(join(this.#path, 'buffer_subbuf_size_kb'))
         ? Number(this.#get('buffer_subbuf_size_kb'))
@@ -111,7 +143,7 @@ export class TraceInstance {
     this.#set(join('events', event, 'enable'), '1');
   }
 
-  /** Only events of these tasks, and of what they fork. */
+  /** Only events of these tasks, and of what they fork. @param pids at least one, for none would be everybody */
   follow(pids: readonly number[]): void {
     this.#set('options/event-fork', '1');
     this.#set('set_event_pid', pids.join(' '));
@@ -185,6 +217,15 @@ export class TraceInstance {
       }
     }
     process.stderr.write(`foliolab: the trace instance ${this.#path} is busy: remove it with rmdir\n`);
+  }
+
+  #reserve(bufferKb: number): void {
+    try {
+      this.#set('buffer_size_kb', String(bufferKb));
+    } catch (error) {
+      if ((error as NodeJS.ErrnoException).code !== 'ENOMEM') throw error;
+      throw new UsageError(`there is no memory for trace buffers of ${bufferKb} KiB a CPU: a smaller --buffer`);
+    }
   }
 
   #get(file: string): string {

@@ -1,5 +1,5 @@
-import { PageSet } from '../../src/recorder/page-set.ts';
 import { ArrowTraceReader } from '../../src/replay/trace/arrow/reader.ts';
+import { PageSet } from '../../src/replay/trace/kernel/page-set.ts';
 import { TRACE_OP_NAMES, type TraceOp } from '../../src/replay/trace/trace.ts';
 
 /** An event, with the names that its numbers stand for. */

@@ -10,9 +10,10 @@ export const OPS = {
   map: 'demand',
   add: 'fill',
   del: 'fill',
-  /** continuation of the read before it, a read of nothing, and mappings that belong to a `fault`: not accesses of their own */
+  /** continuation of the read before it, a read of nothing, a `fault` taken up again, and mappings that belong to one: not accesses of their own */
   'read+': 'skip',
   read0: 'skip',
+  'fault+': 'skip',
   mapr: 'skip',
   mapf: 'skip',
   /** readahead requests and windows, EROFS fills: diagnostics of the recorded kernel */
@@ -38,6 +39,7 @@ const OPS_OF: Readonly<Record<TraceOp, Op | null>> = {
   'cached-after': null,
   'read-rest': 'read+',
   'read-nothing': 'read0',
+  'fault-again': 'fault+',
   'map-after-fault': 'mapr',
   'map-before-fault': 'mapf',
   'readahead-sync': 'ra_s',

@@ -22,9 +22,10 @@ export const TRACE_OPS = {
   /** pages that were cached when the recording began, and when it ended, as mincore(2) or cachestat(2) showed them */
   'cached-before': 'state',
   'cached-after': 'state',
-  /** the rest of the read before it, a read past the end of file, mappings that belong to a `fault` */
+  /** the rest of the read before it, a read past the end of file, a `fault` that the kernel took up again, mappings that belong to one */
   'read-rest': 'aside',
   'read-nothing': 'aside',
+  'fault-again': 'aside',
   'map-after-fault': 'aside',
   'map-before-fault': 'aside',
   /** readahead that was asked for, synchronously or not, and issued, with or without a window; what EROFS read */

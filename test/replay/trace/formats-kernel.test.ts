@@ -12,6 +12,8 @@ const OPS: Readonly<Record<string, string>> = {
   read: 'read',
   'read-rest': 'read+',
   fault: 'fault',
+  // they don't tell one that the kernel took up again
+  'fault-again': 'fault',
   'fault-around': 'map',
   'map-after-fault': 'mapr',
   'map-before-fault': 'mapf',
@@ -78,6 +80,9 @@ describe('recordings of Linux 6.18, by another program', () => {
         ours.length = theirs.length;
         // A read of nothing is one only to those who know how long the file is.
         for (const [i, { event }] of theirs.entries()) if (event[2] === 'read0') event[2] = ours[i]!.event[2]!;
+        // A read that begins in the page where the one before ended is its rest to them, whatever was cached.
+        for (const [i, { event }] of theirs.entries())
+          if (event[2] === 'read+' && event[4] === 1 && ours[i]!.event[2] === 'read') event[2] = 'read';
         // Which window belongs to which fault is known where page faults are.
         if (faults.length === 0)
           for (const { event } of [...ours, ...theirs]) event[2] = String(event[2]).replace(/^map.$/, 'map');

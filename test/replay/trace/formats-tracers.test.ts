@@ -52,7 +52,8 @@ const demand = (events: readonly TraceEvent[]): [string, number, number][] =>
 const PAGES: [string, number, number][] = [
   ['read', 0, 1],
   ['read', 5, 2],
-  ['fault-around', 3, 1],
+  // page 3, in the window at the start of a mapping, of which no other page of the window is known
+  ['fault-around', -1, 1],
   ['fault', 20, 1],
   ['fault-around', 39, 1],
   ['fault', 21, 1],
@@ -68,7 +69,7 @@ describe('tracefs', () => {
     expect([mounts, containers]).toEqual([[{ name: '7:1' }], ['7:1']]);
     expect(files.map(({ ino }) => ino)).toEqual([0x24, 0x28]);
     expect(demand(events)).toEqual(PAGES);
-    expect(ended).toMatchObject({ lost: 0, touches: { exact: 2, agreed: 0, unknown: 0 } });
+    expect(ended).toMatchObject({ lost: 0, touches: { exact: 1, agreed: 0, unknown: 1 } });
   });
 
   test('perf script says the same, but which pages of windows', async () => {
@@ -165,13 +166,9 @@ describe('bpftrace', () => {
     expect(ours.containers).toEqual(['1']);
     expect(ours.ended).toMatchObject({ lost: 0 });
     // work.sh maps data.bin and touches its pages 0, 20 and 39.
-    const touched = new Set(
-      ours.events
-        .filter((e) => e.op === OP['fault-around'] && e.touch >= 0 && ours.files[e.file]!.ino === 0x29)
-        .map((e) => e.page + e.touch),
-    );
-    for (const page of touched) expect([0, 20, 39]).toContain(page);
-    expect(touched.size).toBeGreaterThan(1);
+    const windows = ours.events.filter((e) => e.op === OP['fault-around'] && ours.files[e.file]!.ino === 0x29);
+    for (const { page, touch } of windows) if (touch >= 0) expect([0, 20, 39]).toContain(page + touch);
+    expect(windows.length).toBeGreaterThan(1);
   });
 
   test('lines in another order than that of time are put in it, and cgroups have names', async () => {

@@ -36,6 +36,7 @@ const CSV_NAMES: Partial<Record<TraceOp, string>> = {
   drop: 'del',
   'read-rest': 'read+',
   'read-nothing': 'read0',
+  'fault-again': 'fault+',
   'map-after-fault': 'mapr',
   'map-before-fault': 'mapf',
   'readahead-sync': 'ra_s',

@@ -3,6 +3,7 @@ import { Tables } from '../formats/format.ts';
 import { StartClock, type Time } from '../formats/start.ts';
 import { blankEvent, OP, type TraceFacts, type TraceSink } from '../trace.ts';
 import { type Access, Accesses } from './accesses.ts';
+import { PageSet } from './page-set.ts';
 
 /** Accesses that are held back, so that later ones can tell what they were. */
 const HELD = 2 ** 14;
@@ -24,7 +25,8 @@ export class PageCacheTrace {
   readonly #devices = new Map<number, number>();
   #device = -1;
   #mount = 0;
-  readonly #cached = new CachedPages();
+  /** by file: its pages that are cached */
+  readonly #cached = new Map<number, PageSet>();
   readonly #accesses: Accesses;
   #begun = false;
 
@@ -34,7 +36,7 @@ export class PageCacheTrace {
     this.#bad = bad;
     this.#clock = new StartClock(bad);
     this.#tables = new Tables(sink);
-    this.#accesses = new Accesses((mount, ino) => this.#cached.of(this.#tables.inode(mount, ino)));
+    this.#accesses = new Accesses((mount, ino) => this.#cached.get(this.#tables.inode(mount, ino)));
   }
 
   /** @param address in bytes */
@@ -99,7 +101,12 @@ export class PageCacheTrace {
     const access = this.#access(time, task, container, device, ino, page, 2 ** order, line);
     if (access === null) return;
     access.op = op;
-    const cached = this.#cached.of(this.#tables.inode(access.mount, ino));
+    const file = this.#tables.inode(access.mount, ino);
+    let cached = this.#cached.get(file);
+    if (cached === undefined) {
+      cached = new PageSet();
+      this.#cached.set(file, cached);
+    }
     if (op === OP.fill) cached.add(page, access.pages);
     else cached.delete(page, access.pages);
     this.#accesses.effect(access);
@@ -141,7 +148,7 @@ export class PageCacheTrace {
     if (timeNs < 0) return null;
     this.#begin();
     if (device !== this.#device) this.#changeDevice(device);
-    return { timeNs, op: 0, container, mount: this.#mount, ino, page, pages, touch: -1, task, address: -1 };
+    return { timeNs, op: 0, container, mount: this.#mount, ino, page, pages, touch: -1, task, window: null };
   }
 
   #changeDevice(device: number): void {
@@ -173,62 +180,5 @@ export class PageCacheTrace {
       e.task = access.task;
       this.#sink.event(e);
     }
-  }
-}
-
-const CHUNK_PAGES = 1024;
-const CHUNK_WORDS = CHUNK_PAGES / 32;
-
-/** Which pages of which files are cached, in room for those that were, wherever in a file a page says that it lies. */
-class CachedPages {
-  readonly #chunks = new Map<number, Uint32Array>();
-  #file = 0;
-  /** the chunk that was looked at last: pages come and go in runs */
-  #key = -1;
-  #chunk: Uint32Array | undefined = undefined;
-
-  /** Those of a file, until the next call. */
-  of(file: number): this {
-    this.#file = file;
-    return this;
-  }
-
-  has(page: number): boolean {
-    const chunk = this.#chunkOf(page);
-    return chunk !== undefined && ((chunk[(page >>> 5) % CHUNK_WORDS]! >>> (page & 31)) & 1) !== 0;
-  }
-
-  add(first: number, pages: number): void {
-    for (let page = first; page < first + pages; ) {
-      let chunk = this.#chunkOf(page);
-      if (chunk === undefined) {
-        chunk = new Uint32Array(CHUNK_WORDS);
-        this.#chunk = chunk;
-        this.#chunks.set(this.#key, chunk);
-      }
-      const end = Math.min(first + pages, (Math.floor(page / CHUNK_PAGES) + 1) * CHUNK_PAGES);
-      for (; page < end; page++) chunk[(page >>> 5) % CHUNK_WORDS]! |= 1 << (page & 31);
-    }
-  }
-
-  delete(first: number, pages: number): void {
-    for (let page = first; page < first + pages; ) {
-      const chunk = this.#chunkOf(page);
-      const end = Math.min(first + pages, (Math.floor(page / CHUNK_PAGES) + 1) * CHUNK_PAGES);
-      if (chunk === undefined) {
-        page = end;
-        continue;
-      }
-      for (; page < end; page++) chunk[(page >>> 5) % CHUNK_WORDS]! &= ~(1 << (page & 31));
-    }
-  }
-
-  #chunkOf(page: number): Uint32Array | undefined {
-    const key = this.#file * (MAX_PAGE / CHUNK_PAGES) + Math.floor(page / CHUNK_PAGES);
-    if (key !== this.#key) {
-      this.#key = key;
-      this.#chunk = this.#chunks.get(key);
-    }
-    return this.#chunk;
   }
 }
