@@ -432,6 +432,7 @@ class Recording {
       ino: r.a,
       page: r.c,
       pages: 1,
+      bytes: 0,
       touch: -1,
       task: r.task,
       window: null,
@@ -489,6 +490,7 @@ class Recording {
       e.page = access.page % 2 ** 32;
       e.pageHigh = Math.floor(access.page / 2 ** 32);
       e.pages = access.pages;
+      e.bytes = access.bytes;
       e.touch = access.touch;
       e.task = Math.max(access.task, 0);
       this.#writer!.event(e);
@@ -557,6 +559,7 @@ class Recording {
           ino: look.ino,
           page,
           pages,
+          bytes: 0,
           touch: -1,
           task: 0,
           window: null,

@@ -8,7 +8,7 @@ const all = new PageSet();
 all.add(0, 10_000);
 
 function access(page: number, pages = 1, task = 1, timeNs = 0): Access {
-  return { timeNs, op: 0, container: 'a1', mount: 0, ino: 36, page, pages, touch: -1, task, window: null };
+  return { timeNs, op: 0, container: 'a1', mount: 0, ino: 36, page, pages, bytes: 0, touch: -1, task, window: null };
 }
 
 const told = (accesses: Accesses): [string, number, number, number][] =>

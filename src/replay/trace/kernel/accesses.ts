@@ -1,3 +1,4 @@
+import { PAGE_SIZE } from '../../result.ts';
 import { OP } from '../trace.ts';
 import { PageSet } from './page-set.ts';
 
@@ -10,6 +11,8 @@ export interface Access {
   ino: number;
   page: number;
   pages: number;
+  /** read: bytes from its first page to the end of the last that was asked for; else 0 */
+  bytes: number;
   /** offset in the run, −1 unknown */
   touch: number;
   task: number;
@@ -76,6 +79,8 @@ interface TaskState {
   faultMapped: boolean;
 }
 
+/** of a column of a trace */
+const MAX_BYTES = 2 ** 32 - 1;
 /** pages of a fault-around window that is aligned in the address space: fault_around_bytes is 64 KiB unless debugfs says otherwise */
 export const FAULT_AROUND_PAGES = 16;
 /**
@@ -150,6 +155,7 @@ export class Accesses {
     state.readLast = last;
     state.restFrom = this.#batchEnd(access, last, file.fresh);
     access.op = rest ? OP['read-rest'] : OP.read;
+    access.bytes = Math.min(PAGE_SIZE * Math.max(0, last - access.page + 1), MAX_BYTES);
     access.pages = Math.max(0, (filePages < 0 ? last : Math.min(last, Math.max(filePages, 1) - 1)) - access.page + 1);
     if (access.pages === 0) access.op = OP['read-nothing'];
     this.#held.push(access);

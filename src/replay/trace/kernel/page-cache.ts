@@ -148,7 +148,7 @@ export class PageCacheTrace {
     if (timeNs < 0) return null;
     this.#begin();
     if (device !== this.#device) this.#changeDevice(device);
-    return { timeNs, op: 0, container, mount: this.#mount, ino, page, pages, touch: -1, task, window: null };
+    return { timeNs, op: 0, container, mount: this.#mount, ino, page, pages, bytes: 0, touch: -1, task, window: null };
   }
 
   #changeDevice(device: number): void {
@@ -176,6 +176,7 @@ export class PageCacheTrace {
       e.file = this.#tables.inode(access.mount, access.ino);
       e.page = access.page;
       e.pages = access.pages;
+      e.bytes = access.bytes;
       e.touch = access.touch;
       e.task = access.task;
       this.#sink.event(e);
