@@ -6,6 +6,7 @@ const verbs = {
   demo: async () => (await import('./demo.ts')).demoCommand(),
   image: async () => (await import('./image.ts')).imageCommand(),
   index: async () => (await import('./index.ts')).indexCommand(),
+  mrc: async () => (await import('./mrc.ts')).mrcCommand(),
   record: async () => (await import('./record.ts')).recordCommand(),
   replay: async () => (await import('./replay.ts')).replayCommand(),
   report: async () => (await import('./report.ts')).reportCommand(),

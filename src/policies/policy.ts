@@ -28,10 +28,14 @@ export interface PolicyContext {
   readonly seed: number;
   /** Effective parameters, defaults included (`name:param=value`). */
   readonly params: Readonly<Record<string, number>>;
+  /** For policies that need the future: of each access, in order, the index of the next one to the same page; 0xffffffff if there is none. */
+  readonly nextUse?: Uint32Array;
 }
 
 /** A registry line: how to build the policy and what its parameters default to. */
 export interface PolicyEntry {
   readonly create: (context: PolicyContext) => EvictionPolicy;
   readonly defaults: Readonly<Record<string, number>>;
+  /** Whether it is given {@link PolicyContext.nextUse}. */
+  readonly needsFuture?: boolean;
 }
