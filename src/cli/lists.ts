@@ -16,3 +16,16 @@ export async function checkFolder(path: string): Promise<void> {
   const target = await stat(path).catch(() => null);
   if (target !== null && !target.isDirectory()) throw new UsageError(`-o ${path} is a file, not a folder`);
 }
+
+/** Reads `ID=VALUE` options into a map. @throws UsageError for anything else, and for an id that is given twice */
+export function keyValues(option: string, texts: readonly string[]): Map<string, string> {
+  const map = new Map<string, string>();
+  for (const text of texts) {
+    const at = text.indexOf('=');
+    if (at <= 0 || at === text.length - 1) throw new UsageError(`${option} '${text}' is not of the form ID=VALUE`);
+    const id = text.slice(0, at);
+    if (map.has(id)) throw new UsageError(`${option} names '${id}' twice`);
+    map.set(id, text.slice(at + 1));
+  }
+  return map;
+}

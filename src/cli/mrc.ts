@@ -1,21 +1,19 @@
 import { Command, Option } from 'commander';
 import { UsageError } from '../error.ts';
 import { policies } from '../policies/index.ts';
-import { keyValues } from '../replay/binding.ts';
 import { mrcCsv } from '../replay/curves/csv.ts';
 import { type MrcOptions, missRatioCurves } from '../replay/curves/mrc.ts';
 import { MRC_SCHEMA, type MrcResult } from '../replay/curves/result.ts';
 import { parseSize } from '../replay/curves/sizes.ts';
 import { openSource } from '../replay/curves/source.ts';
 import { headLines, mrcTable, refaultTable } from '../replay/curves/table.ts';
-import { MOUNT_MODES, type MountMode } from '../replay/references.ts';
+import { MOUNT_MODES, type MountMode } from '../replay/mount-mode.ts';
 import { documentJson } from '../replay/report/json.ts';
 import { VERSION } from '../version.ts';
 import { columns } from './columns.ts';
 import { commandLine } from './command-line.ts';
-import { checkFolder, list } from './lists.ts';
+import { checkFolder, keyValues, list } from './lists.ts';
 import { whole } from './numbers.ts';
-import { userCache } from './user-cache.ts';
 
 interface MrcFlags {
   trace: string;
@@ -108,7 +106,7 @@ async function runMrc(flags: MrcFlags): Promise<MrcResult> {
         images: keyValues('--mount', flags.mount ?? []),
         mounts: flags.mounts,
         fingerprints: flags.fingerprints,
-        cache: userCache(),
+        cache: (await import('./user-cache.ts')).userCache(),
       },
     }),
   });

@@ -10,6 +10,7 @@ const verbs = {
   record: async () => (await import('./record.ts')).recordCommand(),
   replay: async () => (await import('./replay.ts')).replayCommand(),
   report: async () => (await import('./report.ts')).reportCommand(),
+  sweep: async () => (await import('./sweep.ts')).sweepCommand(),
   trace: async () => (await import('./trace.ts')).traceCommand(),
 } satisfies Record<string, () => Promise<Command>>;
 

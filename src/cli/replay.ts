@@ -2,7 +2,7 @@ import { basename, dirname, resolve } from 'node:path';
 import { Command, Option } from 'commander';
 import { UsageError } from '../error.ts';
 import { policies } from '../policies/index.ts';
-import { Bindings, keyValues } from '../replay/binding.ts';
+import { Bindings } from '../replay/binding.ts';
 import { DOMAIN_MODES, readDomains } from '../replay/domains.ts';
 import { BACKINGS, type Backing, MOUNT_MODES, type MountMode } from '../replay/references.ts';
 import { type Exporter, exporters, toCsv, toJson, toTable, wantsColor, writeFiles } from '../replay/report/index.ts';
@@ -12,7 +12,7 @@ import { PAGE_SIZE, type ReplayResult } from '../replay/result.ts';
 import { replay, resultOf } from '../replay/run.ts';
 import { sharingModels } from '../replay/sharing/index.ts';
 import { commandLine } from './command-line.ts';
-import { checkFolder, list } from './lists.ts';
+import { checkFolder, keyValues, list } from './lists.ts';
 import { whole } from './numbers.ts';
 import { userCache } from './user-cache.ts';
 

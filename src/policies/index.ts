@@ -55,7 +55,7 @@ export function parsePolicy(spec: string): PolicySpec {
         : undefined
       : pluginEntry(name);
   if (entry === undefined) {
-    if (plugin !== null) throw new PolicySpecError(spec, 'a policy in a file works with mrc, sweep and replay only');
+    if (plugin !== null) throw new PolicySpecError(spec, 'its file has not been loaded');
     throw new PolicySpecError(
       spec,
       `unknown policy '${name}'; known: ${Object.keys(policies).join(', ')}; a policy of your own is named by its file, such as ./mine.js`,

@@ -1,7 +1,8 @@
 import { Bindings } from '../binding.ts';
 import type { IndexCache } from '../image-index/cache.ts';
+import type { MountMode } from '../mount-mode.ts';
 import { discardLog, readLog } from '../reference-log.ts';
-import { loadReferences, type MountMode } from '../references.ts';
+import { loadReferences } from '../references.ts';
 import type { ReplayInput } from '../result.ts';
 import { parseSharing } from '../sharing/index.ts';
 import type { ModelContext } from '../sharing/model.ts';
