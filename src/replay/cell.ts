@@ -1,4 +1,5 @@
 import { type EvictionPolicy, HIT, parsePolicy } from '../policies/index.ts';
+import { nextUses } from './curves/next-use.ts';
 import { replayFills } from './fills.ts';
 import { readLog, type SharedLog } from './reference-log.ts';
 import type { SeriesPoint } from './result.ts';
@@ -41,11 +42,22 @@ export interface CellResult {
 /** Runs one cell. */
 export function runCell(cell: CellInput): CellResult {
   if (cell.from === 'fills') return replayFills(cell);
-  const policy =
-    cell.capacityPages === null
-      ? new Unlimited(cell.universe)
-      : parsePolicy(cell.policy).create(cell.capacityPages, Math.max(1, cell.universe), cell.seed);
-  return replayDemand(cell, policy);
+  if (cell.capacityPages === null) return replayDemand(cell, new Unlimited(cell.universe));
+  const { create, needsFuture } = parsePolicy(cell.policy);
+  const future = needsFuture ? nextUses(referencesOf(cell), cell.universe) : undefined;
+  return replayDemand(cell, create(cell.capacityPages, Math.max(1, cell.universe), cell.seed, future));
+}
+
+/** The whole stream as dense ids, for a policy that needs the future. */
+function referencesOf({ log, ids }: CellInput): Uint32Array {
+  let length = 0;
+  for (const { rows, count } of readLog(log)) for (let row = 0; row < rows; row++) length += count[row]!;
+  const all = new Uint32Array(length);
+  let at = 0;
+  for (const { rows, page, count } of readLog(log))
+    for (let row = 0; row < rows; row++)
+      for (let logical = page[row]!, end = logical + count[row]!; logical < end; logical++) all[at++] = ids[logical]!;
+  return all;
 }
 
 /** Memory without a limit: a page once in stays. */

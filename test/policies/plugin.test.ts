@@ -83,6 +83,46 @@ describe('a policy in a file of its own', () => {
     expect(misses('replay', ...policy, '--memory', '100p,500p')).toEqual(misses('mrc', ...policy, '--size', '100,500'));
   });
 
+  test('that needs the future is given it: Belady’s MIN counts what the curve of opt does', () => {
+    const folder = temporaryFolder();
+    writeFileSync(
+      join(folder, 'min.mjs'),
+      `export default {
+        defaults: {},
+        needsFuture: true,
+        create({ capacityPages, nextUse }) {
+          const next = new Map();
+          let now = 0;
+          return {
+            victims: new Uint32Array(1),
+            get residentPages() { return next.size; },
+            access(page) {
+              const hit = next.has(page);
+              const evicts = !hit && next.size === capacityPages;
+              if (evicts) {
+                let last = -1;
+                for (const [other, use] of next) if (last < 0 || use > next.get(last)) last = other;
+                next.delete(last);
+                this.victims[0] = last;
+              }
+              next.set(page, nextUse[now++]);
+              return hit ? -1 : evicts ? 1 : 0;
+            },
+            check() {},
+          };
+        },
+      };`,
+    );
+    const args = ['--trace', join(ROOT, 'traces/redis/run.csv.zst'), '--sharing', 'per-inode', '--json'];
+    const misses = (...more: string[]): number[] => {
+      const { stdout } = foliolab(folder, ...more, ...args);
+      return (JSON.parse(stdout) as { rows: { misses: number }[] }).rows.map((row) => row.misses);
+    };
+    const expected = misses('mrc', '--policy', 'opt', '--size', '20,200');
+    expect(misses('mrc', '--policy', './min.mjs', '--size', '20,200')).toEqual(expected);
+    expect(misses('replay', '--policy', './min.mjs', '--memory', '20p,200p')).toEqual(expected);
+  }, 60_000);
+
   test('says what is wrong with it', async () => {
     const policy = (access: string, rest = 'victims: new Uint32Array(1), residentPages: 1, check() {}'): string =>
       `export default { defaults: {}, create: () => ({ access: ${access}, ${rest} }) };`;

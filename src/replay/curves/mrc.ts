@@ -73,8 +73,11 @@ export async function missRatioCurves(source: IdSource, options: MrcOptions): Pr
   const shared = await rowsOf(source, trace, plan, sizes, null, options);
   const rows = shared.rows;
   if (options.perContainer)
-    for (const [at, name] of source.containers.entries())
-      rows.push(...(await rowsOf(source, onlyOf(trace, at), plan, sizes, name, options)).rows);
+    for (const [at, name] of source.containers.entries()) {
+      const own = onlyOf(trace, at);
+      // The recorder itself is a container that asks for nothing.
+      if (own.references > 0) rows.push(...(await rowsOf(source, own, plan, sizes, name, options)).rows);
+    }
   const curves = shared.curves;
   let opt = curves.get('opt') ?? null;
   if (options.bounds && opt === null && trace.ids !== null && trace.references <= CHEAP_BOUND && trace.references > 0)
