@@ -47,12 +47,15 @@ export async function loadDense(
   source: IdSource,
   options: LoadOptions,
 ): Promise<{ trace: DenseTrace; inputs: ReplayInput[] }> {
-  const collector =
-    options.sample === null
-      ? new Collector(options, new Numbering(await source.expected()))
-      : new SampleCollector(options, options.sample);
+  const collector = await collectorOf(source, options);
   const inputs = await source.read((block) => collector.take(block));
   return { trace: collector.finish(source.path), inputs };
+}
+
+async function collectorOf(source: IdSource, options: LoadOptions): Promise<Collector> {
+  if (options.sample !== null) return new SampleCollector(options, options.sample);
+  const { distinct, references } = await source.expected();
+  return new Collector(options, new Numbering(distinct), references <= options.keep ? references : 0);
 }
 
 /** The hashes below which ids are in a sample. */
@@ -149,11 +152,12 @@ class Collector {
   warmup = 0;
   warmPages = 0;
 
-  constructor(options: LoadOptions, numbering: Numbering | SampleNumbering) {
+  /** @param most references there can be, 0 if unknown */
+  constructor(options: LoadOptions, numbering: Numbering | SampleNumbering, most = 0) {
     this.#options = options;
     this.numbering = numbering;
-    this.ids = options.keep > 0 ? new Column() : null;
-    this.who = options.who ? new Column() : null;
+    this.ids = options.keep > 0 ? new Column(most) : null;
+    this.who = options.who ? new Column(most) : null;
   }
 
   take(block: IdBlock): void {
@@ -249,12 +253,24 @@ class SampleCollector extends Collector {
 
 const CHUNK = 1 << 20;
 
-/** A column of 32-bit numbers that grows without being copied, until it is whole. */
+/** A column of 32-bit numbers that grows without being copied, until it is whole; not even then where its length is known. */
 class Column {
   readonly #chunks: Uint32Array[] = [];
   #filled = CHUNK;
+  readonly #whole: Uint32Array | null;
+  #wholeFilled = 0;
+
+  /** @param most entries there can be, 0 if unknown */
+  constructor(most = 0) {
+    this.#whole = most > 0 ? new Uint32Array(new SharedArrayBuffer(4 * most)) : null;
+  }
 
   add(values: Uint32Array, count: number): void {
+    if (this.#whole !== null) {
+      this.#whole.set(values.subarray(0, count), this.#wholeFilled);
+      this.#wholeFilled += count;
+      return;
+    }
     for (let at = 0; at < count; ) {
       if (this.#filled === CHUNK) {
         this.#chunks.push(new Uint32Array(CHUNK));
@@ -281,6 +297,7 @@ class Column {
 
   /** The column in shared memory; it is empty afterwards. */
   shared(): Uint32Array {
+    if (this.#whole !== null) return this.#whole.subarray(0, this.#wholeFilled);
     const { length } = this;
     const whole = new Uint32Array(new SharedArrayBuffer(4 * length));
     for (let i = 0; i < this.#chunks.length; i++) {

@@ -34,8 +34,8 @@ export class EventSource implements IdSource {
     this.#options = options;
   }
 
-  async expected(): Promise<number> {
-    return 0;
+  async expected(): Promise<{ distinct: number; references: number }> {
+    return { distinct: 0, references: 0 };
   }
 
   async read(take: (block: IdBlock) => void): Promise<ReplayInput[]> {

@@ -17,8 +17,8 @@ export interface IdSource {
   readonly unit: 'objects' | 'pages';
   readonly containers: readonly string[];
   readonly format: string;
-  /** How many distinct ids there may be; 0 if nobody can say cheaply. A guess that only sizes a table. */
-  expected(): Promise<number>;
+  /** How large tables should be: distinct ids, a guess, and references at most; 0 where nobody can say cheaply. */
+  expected(): Promise<{ distinct: number; references: number }>;
   /** @returns the files read. @throws DataError, or whatever `take` throws */
   read(take: (block: IdBlock) => void): Promise<ReplayInput[]>;
 }

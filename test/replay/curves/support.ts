@@ -11,7 +11,7 @@ export function sourceOf(
     unit: 'pages',
     format: 'test',
     containers,
-    expected: async () => 0,
+    expected: async () => ({ distinct: 0, references: 0 }),
     read: async (take: (block: IdBlock) => void) => {
       const block = blankBlock();
       for (let at = 0; at < ids.length; at += block.count) {
