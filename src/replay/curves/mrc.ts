@@ -50,6 +50,8 @@ const CHEAP = 2e8;
 /** References up to which OPT is counted without being asked for. */
 const CHEAP_BOUND = 2e7;
 const CHECKED_SIZES = 1000;
+/** Pages of a sample that a cache should hold: with one or two, chance decides. */
+const LEAST_SAMPLED = 16;
 
 /** Counts miss ratios. @throws DataError, UsageError */
 export async function missRatioCurves(source: IdSource, options: MrcOptions): Promise<Curves> {
@@ -69,7 +71,7 @@ export async function missRatioCurves(source: IdSource, options: MrcOptions): Pr
   });
   if (trace.ids === null) refuseStreaming(options, wantsFuture);
   const footprint = Math.round(trace.universe / trace.rate);
-  const sizes = sizesOf(options, footprint, Math.ceil(1 / trace.rate));
+  const sizes = sizesOf(options, footprint, leastSize(trace.rate));
   const shared = await rowsOf(source, trace, plan, sizes, null, options);
   const rows = shared.rows;
   if (options.perContainer)
@@ -90,9 +92,9 @@ export async function missRatioCurves(source: IdSource, options: MrcOptions): Pr
   if (sample !== null && trace.counted > 0) {
     const cost = trace.counted * jobsOf(plan, sizes, options).length;
     if (options.checkError ?? cost <= CHEAP) errors = await errorsOf(source, plan, trace, sizes, rows, curves, options);
-    if (sizes.some((size) => size * trace.rate < 1))
+    if (trace.rate < 1 && sizes.some((size) => size < leastSize(trace.rate)))
       notes.push(
-        `sizes below ${Math.ceil(1 / trace.rate)} are less than one ${source.unit === 'pages' ? 'page' : 'object'} of the sample: their miss ratios say little`,
+        `sizes below ${leastSize(trace.rate)} are less than ${LEAST_SAMPLED} ${source.unit} of the sample: their miss ratios say little`,
       );
   }
   return {
@@ -160,6 +162,11 @@ function jobsOf(plan: readonly Planned[], sizes: readonly number[], { seed, refa
     }
     return [...new Set(sizes)].map((capacity) => ({ kind: 'policy', policy: policy.label, capacity, seed, refaults }));
   });
+}
+
+/** The smallest size that a sample tells something of. */
+function leastSize(rate: number): number {
+  return rate === 1 ? 1 : Math.ceil(LEAST_SAMPLED / rate);
 }
 
 /** Sizes as they are in a sample, in which distances are shorter by the rate. */
@@ -336,7 +343,7 @@ async function fixedSize(
       `--warmup ${options.warmup} leaves nothing to count of the ${seen} references of ${source.path}`,
     );
   const { footprint, coldMisses } = shards;
-  const sizes = sizesOf(options, footprint, Math.ceil(1 / shards.rate));
+  const sizes = sizesOf(options, footprint, leastSize(shards.rate));
   const ratioAt = (at: number): number => (counted === 0 ? 0 : shards.misses(at) / counted);
   let errors: SampleError[] | null = null;
   if (counted > 0 && (options.checkError ?? counted <= CHEAP)) {
