@@ -4,6 +4,7 @@ import { Lru } from './lru.ts';
 import { pluginEntry, splitPlugin } from './plugin.ts';
 import type { EvictionPolicy, PolicyContext, PolicyEntry } from './policy.ts';
 
+export { NEVER, nextUses } from './next-use.ts';
 export { type EvictionPolicy, HIT, type PolicyContext, type PolicyEntry } from './policy.ts';
 
 /** Every eviction policy by name. A new policy is one file and one line here. */
@@ -21,8 +22,9 @@ export interface PolicySpec {
   readonly label: string;
   /** Effective parameters, defaults included. */
   readonly params: Readonly<Record<string, number>>;
-  /** Whether {@link create} wants `nextUse`, of {@link PolicyContext}. */
+  /** Whether {@link create} wants the next uses of the references to come. */
   readonly needsFuture: boolean;
+  /** @param nextUse see {@link PolicyContext.nextUse} */
   create(capacityPages: number, universe: number, seed: number, nextUse?: Uint32Array): EvictionPolicy;
 }
 
@@ -82,7 +84,7 @@ export function parsePolicy(spec: string): PolicySpec {
   const params = Object.freeze({ ...defaults, ...given });
   // Ranges are the policy's own business: a cache of one page tells now what would otherwise fail inside a sweep.
   try {
-    create({ capacityPages: 1, universe: 1, seed: 0, params, ...(needsFuture && { nextUse: new Uint32Array(0) }) });
+    create({ capacityPages: 1, universe: 1, seed: 0, params, nextUse: new Uint32Array(0) });
   } catch (error) {
     throw new PolicySpecError(spec, (error as Error).message);
   }
@@ -92,7 +94,6 @@ export function parsePolicy(spec: string): PolicySpec {
     label: [name, ...changed.map((param) => `${param}=${params[param]}`)].join(':'),
     params,
     needsFuture,
-    create: (capacityPages, universe, seed, nextUse) =>
-      create({ capacityPages, universe, seed, params, ...(nextUse !== undefined && { nextUse }) }),
+    create: (capacityPages, universe, seed, nextUse) => create({ capacityPages, universe, seed, params, nextUse }),
   };
 }

@@ -1,7 +1,6 @@
-import { parsePolicy } from '../../policies/index.ts';
+import { nextUses, parsePolicy } from '../../policies/index.ts';
 import { StackDistances } from '../trace/stack-distance.ts';
 import type { DenseTrace } from './dense.ts';
-import { nextUses } from './next-use.ts';
 import { OptDistances } from './opt-distance.ts';
 import { type RefaultBin, RefaultMeter } from './refault-distance.ts';
 import { replayLoop } from './replay-loop.ts';

@@ -1,8 +1,8 @@
 import { availableParallelism } from 'node:os';
 import { Worker } from 'node:worker_threads';
+import { nextUses } from '../../policies/index.ts';
 import type { DenseTrace } from './dense.ts';
 import { type Job, needsFuture, type Outcome, runJob } from './job.ts';
-import { nextUses } from './next-use.ts';
 import type { WorkerSetup } from './worker.ts';
 
 /** References × jobs from which on a second thread pays: starting a worker took 127 ms on a loaded machine, a million LRU references 30. */
@@ -40,7 +40,7 @@ export async function runJobs(
     return outcomes;
   }
   const policies = [...new Set(jobs.flatMap((job) => (job.kind === 'policy' ? [job.policy] : [])))];
-  const setup: WorkerSetup = { trace, next, policies };
+  const setup: WorkerSetup = { trace, next: next === null ? null : shared(next), policies };
   const lane = async (): Promise<void> => {
     const worker = new Worker(new URL('./worker.js', import.meta.url), { workerData: setup });
     try {
@@ -69,4 +69,10 @@ function answer(worker: Worker): Promise<Outcome | null> {
       resolve(outcome);
     });
   });
+}
+
+function shared(column: Uint32Array): Uint32Array {
+  const copy = new Uint32Array(new SharedArrayBuffer(column.byteLength));
+  copy.set(column);
+  return copy;
 }
