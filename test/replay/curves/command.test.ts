@@ -28,6 +28,9 @@ function mrc(...args: string[]): MrcResult {
   return JSON.parse(stdout) as MrcResult;
 }
 
+/** What counts otherwise than libCacheSim in places, or hashes ids as they are: test/policies/golden.test.ts says why. */
+const APART = ['lfuda', 'lecar', 'lirs', 'w-tinylfu'];
+
 /** Misses by trace, policy and size, as libCacheSim counted them. */
 const golden = ['../../policies/libcachesim.csv', 'libcachesim-belady.csv'].flatMap((file) =>
   readFileSync(new URL(file, import.meta.url), 'utf8')
@@ -54,7 +57,11 @@ beforeAll(() => {
 afterAll(() => rmSync(folder, { recursive: true, force: true }));
 
 describe.each(Object.keys(goldenTraces))('mrc on the %s trace', (name) => {
-  const known = golden.filter((row) => row.trace === name && row.policy.split(':')[0]! in { ...policies, opt: 0 });
+  const counted = golden.filter(
+    ({ trace, policy }) =>
+      trace === name && !APART.includes(policy) && policy.split(':')[0]! in { ...policies, opt: 'always' },
+  );
+  const known = [...new Map(counted.map((row) => [`${row.policy} ${row.size}`, row])).values()];
   const sizes = [...new Set(known.map((row) => row.size))];
   const names = [...new Set(known.map((row) => row.policy))];
   const args = ['--format', 'oracleGeneral', '--unit', 'objects', '--size', sizes.join(',')];
@@ -67,7 +74,7 @@ describe.each(Object.keys(goldenTraces))('mrc on the %s trace', (name) => {
     expect(sorted(rows.map(({ policy, size, misses, missRatio }) => ({ policy, size, misses, missRatio })))).toEqual(
       sorted(known.map(({ policy, size, misses }) => ({ policy, size, misses, missRatio: misses / 2_000_000 }))),
     );
-  }, 120_000);
+  }, 300_000);
 
   test('counts the same one size at a time, where lru is run instead', () => {
     const [row] = known.filter(({ policy }) => policy === 'lru').slice(3);
