@@ -2,7 +2,8 @@ import { Command } from 'commander';
 import { finding, headlineTable, wantsColor } from '../replay/report/index.ts';
 import { decodeBundledImage, runDemo } from '../studies/demo.ts';
 import { commandLine } from './command-line.ts';
-import { checkFolder, writeReports } from './replay.ts';
+import { checkFolder } from './lists.ts';
+import { writeReports } from './replay.ts';
 
 /** `demo`: the main job on bundled real data. */
 export function demoCommand(): Command {

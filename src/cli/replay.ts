@@ -1,9 +1,8 @@
-import { stat } from 'node:fs/promises';
 import { basename, dirname, resolve } from 'node:path';
 import { Command, Option } from 'commander';
 import { UsageError } from '../error.ts';
 import { policies } from '../policies/index.ts';
-import { Bindings, keyValues } from '../replay/binding.ts';
+import { Bindings } from '../replay/binding.ts';
 import { DOMAIN_MODES, readDomains } from '../replay/domains.ts';
 import { BACKINGS, type Backing, MOUNT_MODES, type MountMode } from '../replay/references.ts';
 import { type Exporter, exporters, toCsv, toJson, toTable, wantsColor, writeFiles } from '../replay/report/index.ts';
@@ -13,6 +12,7 @@ import { PAGE_SIZE, type ReplayResult } from '../replay/result.ts';
 import { replay, resultOf } from '../replay/run.ts';
 import { sharingModels } from '../replay/sharing/index.ts';
 import { commandLine } from './command-line.ts';
+import { checkFolder, keyValues, list } from './lists.ts';
 import { whole } from './numbers.ts';
 import { userCache } from './user-cache.ts';
 
@@ -174,13 +174,6 @@ function workloadName(traces: readonly string[]): string {
   return (new Set(names).size === names.length ? names : traces).join(' + ');
 }
 
-/** Finds before a long replay what would keep its reports from being written. @throws UsageError when it is a file */
-export async function checkFolder(path: string): Promise<void> {
-  if (path === '') throw new UsageError('-o names no folder');
-  const target = await stat(path).catch(() => null);
-  if (target !== null && !target.isDirectory()) throw new UsageError(`-o ${path} is a file, not a folder`);
-}
-
 /** Writes every report of a result into a folder. @returns the files, in the order of their names */
 export async function writeReports(directory: string, result: ReplayResult): Promise<string[]> {
   return writeFiles(directory, await allReports(result));
@@ -212,12 +205,4 @@ function backingsOf(texts: readonly string[]): Map<string, Backing> {
     backings.set(text.slice(0, Math.max(at, 0)), kind as Backing);
   }
   return backings;
-}
-
-function list(option: string, text: string): string[] {
-  const items = text.split(',').map((item) => item.trim());
-  if (items.some((item) => item === '')) throw new UsageError(`${option} '${text}' has an empty entry`);
-  const twice = items.find((item, at) => items.indexOf(item) !== at);
-  if (twice !== undefined) throw new UsageError(`${option} names '${twice}' twice`);
-  return items;
 }

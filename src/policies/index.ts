@@ -1,8 +1,10 @@
 import { Clock } from './clock.ts';
 import { Fifo } from './fifo.ts';
 import { Lru } from './lru.ts';
+import { pluginEntry, splitPlugin } from './plugin.ts';
 import type { EvictionPolicy, PolicyContext, PolicyEntry } from './policy.ts';
 
+export { NEVER, nextUses } from './next-use.ts';
 export { type EvictionPolicy, HIT, type PolicyContext, type PolicyEntry } from './policy.ts';
 
 /** Every eviction policy by name. A new policy is one file and one line here. */
@@ -14,13 +16,16 @@ export const policies = {
 
 /** A policy as asked for: a name and all its parameters. */
 export interface PolicySpec {
-  /** Name in {@link policies}. */
+  /** Name in {@link policies}, or the file of a policy of one's own. */
   readonly name: string;
   /** The shortest text that parses to the same policy: the name, then the parameters that differ from their defaults. */
   readonly label: string;
   /** Effective parameters, defaults included. */
   readonly params: Readonly<Record<string, number>>;
-  create(capacityPages: number, universe: number, seed: number): EvictionPolicy;
+  /** Whether {@link create} wants the next uses of the references to come. */
+  readonly needsFuture: boolean;
+  /** @param nextUse see {@link PolicyContext.nextUse} */
+  create(capacityPages: number, universe: number, seed: number, nextUse?: Uint32Array): EvictionPolicy;
 }
 
 /** The text given to {@link parsePolicy} names no policy. */
@@ -38,15 +43,27 @@ export class PolicySpecError extends Error {
 const DECIMAL = /^-?(\d+(\.\d*)?|\.\d+)(e[+-]?\d+)?$/i;
 
 /**
- * Reads `name` or `name:param=value:param=value`, such as `lru` or `clock:bits=2`.
+ * Reads `name` or `name:param=value:param=value`, such as `lru` or `clock:bits=2`. The name may be that of a file, such as `./mine.js`, which
+ * {@link loadPlugins} has loaded.
  * @throws PolicySpecError when the policy or a parameter is unknown, given twice, or has a value the policy refuses
  */
 export function parsePolicy(spec: string): PolicySpec {
-  const [name, ...settings] = spec.split(':');
-  if (!Object.hasOwn(policies, name)) {
-    throw new PolicySpecError(spec, `unknown policy '${name}'; known: ${Object.keys(policies).join(', ')}`);
+  const plugin = splitPlugin(spec);
+  const [name, ...settings] = plugin ?? spec.split(':');
+  const entry: PolicyEntry | undefined =
+    plugin === null
+      ? Object.hasOwn(policies, name)
+        ? policies[name as keyof typeof policies]
+        : undefined
+      : pluginEntry(name);
+  if (entry === undefined) {
+    if (plugin !== null) throw new PolicySpecError(spec, 'its file has not been loaded');
+    throw new PolicySpecError(
+      spec,
+      `unknown policy '${name}'; known: ${Object.keys(policies).join(', ')}; a policy of your own is named by its file, such as ./mine.js`,
+    );
   }
-  const { create, defaults }: PolicyEntry = policies[name as keyof typeof policies];
+  const { create, defaults, needsFuture = false } = entry;
   const known = Object.keys(defaults);
   const given: Record<string, number> = {};
   for (const setting of settings) {
@@ -67,7 +84,7 @@ export function parsePolicy(spec: string): PolicySpec {
   const params = Object.freeze({ ...defaults, ...given });
   // Ranges are the policy's own business: a cache of one page tells now what would otherwise fail inside a sweep.
   try {
-    create({ capacityPages: 1, universe: 1, seed: 0, params });
+    create({ capacityPages: 1, universe: 1, seed: 0, params, nextUse: new Uint32Array(0) });
   } catch (error) {
     throw new PolicySpecError(spec, (error as Error).message);
   }
@@ -76,6 +93,7 @@ export function parsePolicy(spec: string): PolicySpec {
     name,
     label: [name, ...changed.map((param) => `${param}=${params[param]}`)].join(':'),
     params,
-    create: (capacityPages, universe, seed) => create({ capacityPages, universe, seed, params }),
+    needsFuture,
+    create: (capacityPages, universe, seed, nextUse) => create({ capacityPages, universe, seed, params, nextUse }),
   };
 }

@@ -1,6 +1,6 @@
 import { existsSync } from 'node:fs';
 import { dirname, join } from 'node:path';
-import { DataError, UsageError } from '../error.ts';
+import { DataError } from '../error.ts';
 import type { IndexCache } from './image-index/cache.ts';
 import type { ImageIndex } from './image-index/image-index.ts';
 import { openImageIndex } from './image-index/open.ts';
@@ -209,17 +209,4 @@ class BoundTrace implements TraceBinding {
       this.#byMount.set(mount, image);
     }
   }
-}
-
-/** Reads `ID=VALUE` options into a map. @throws UsageError for anything else, and for an id that is given twice */
-export function keyValues(option: string, texts: readonly string[]): Map<string, string> {
-  const map = new Map<string, string>();
-  for (const text of texts) {
-    const at = text.indexOf('=');
-    if (at <= 0 || at === text.length - 1) throw new UsageError(`${option} '${text}' is not of the form ID=VALUE`);
-    const id = text.slice(0, at);
-    if (map.has(id)) throw new UsageError(`${option} names '${id}' twice`);
-    map.set(id, text.slice(at + 1));
-  }
-  return map;
 }

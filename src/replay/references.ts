@@ -1,17 +1,11 @@
 import { DataError, UsageError } from '../error.ts';
 import { type ImageIndex, TYPE_DIRECTORY } from './image-index/image-index.ts';
+import type { MountMode } from './mount-mode.ts';
 import { KIND_ADD, KIND_DELETE, KIND_REFERENCE, ReferenceLog, type SharedLog } from './reference-log.ts';
 import { mergeByTime, type RowSource } from './trace/merge.ts';
 import { OPS, type TraceRow } from './trace/row.ts';
 
-/**
- * What a mount is.
- * - recorded: what the trace says; each of its mount ids is a superblock of its own.
- * - per-image: containers of one image share one superblock, whatever was recorded.
- * - per-container: every container has a superblock of its own.
- */
-export const MOUNT_MODES = ['recorded', 'per-image', 'per-container'] as const;
-export type MountMode = (typeof MOUNT_MODES)[number];
+export { MOUNT_MODES, type MountMode } from './mount-mode.ts';
 
 /** Backing of a mount: a regular file (fs/erofs/fileio.c) or a block device. Decides which address-space operations plain inodes get. */
 export const BACKINGS = ['file', 'block'] as const;

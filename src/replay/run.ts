@@ -1,5 +1,6 @@
 import { UsageError } from '../error.ts';
 import { parsePolicy } from '../policies/index.ts';
+import { loadPlugins } from '../policies/plugin.ts';
 import { VERSION } from '../version.ts';
 import type { CellInput, CellResult } from './cell.ts';
 import { type Note, noteSentences } from './notes.ts';
@@ -50,6 +51,7 @@ export interface Replayed {
  * @throws UsageError or DataError, see {@link loadReferences} and the models
  */
 export async function replay(options: ReplayOptions): Promise<Replayed> {
+  await loadPlugins(options.policies);
   checkGrid(options.from, options);
   return replaySet(await loadReferences(options.traces, options), options);
 }

@@ -1,5 +1,8 @@
 import { parentPort, workerData } from 'node:worker_threads';
+import { loadPlugins } from '../policies/plugin.ts';
 import { type CellInput, runCell } from './cell.ts';
 
 /** The worker of one cell. */
-parentPort?.postMessage(runCell(workerData as CellInput));
+const cell = workerData as CellInput;
+await loadPlugins([cell.policy]);
+parentPort?.postMessage(runCell(cell));

@@ -41,7 +41,8 @@ function field(value: string | number | null): string {
   return /[",\r\n]/.test(text) ? `"${text.replaceAll('"', '""')}"` : text;
 }
 
-const line = (values: readonly (string | number | null)[]) => `${values.map(field).join(',')}\n`;
+/** A line of CSV. */
+export const line = (values: readonly (string | number | null)[]) => `${values.map(field).join(',')}\n`;
 
 export function toCsv(result: ReplayResult): string {
   return line(CSV_COLUMNS) + result.rows.map((row) => line(CSV_COLUMNS.map((c) => row[c]))).join('');

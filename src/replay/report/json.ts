@@ -27,6 +27,12 @@ const ORDER: readonly string[] = [
   'chargedPages',
   'timeNs',
   'source',
+  'trace',
+  'sample',
+  'size',
+  'requests',
+  'method',
+  'container',
 ];
 const rank = new Map(ORDER.map((key, i) => [key, i]));
 
@@ -58,5 +64,10 @@ function print(value: unknown, indent: string, sort: (a: string, b: string) => n
 const byName = (a: string, b: string) => (a < b ? -1 : a > b ? 1 : 0);
 
 export function toJson(result: ReplayResult): string {
-  return `${print(result, '', byOrder)}\n`;
+  return documentJson(result);
+}
+
+/** Any result document. */
+export function documentJson(document: object): string {
+  return `${print(document, '', byOrder)}\n`;
 }

@@ -48,6 +48,17 @@ export class StackDistances {
     return this.#pages - earlier;
   }
 
+  /** Leaves a page out, as if it had never been referenced. */
+  forget(page: number): void {
+    const time = this.#last[page] ?? -1;
+    if (time < 0) return;
+    const tree = this.#tree;
+    this.#bits[time >>> 5]! &= ~(1 << (time & 31));
+    for (let i = (time >>> 5) + 1; i <= this.#bits.length; i += i & -i) tree[i]!--;
+    this.#last[page] = -1;
+    this.#pages--;
+  }
+
   /** Gives the pages the times 0, 1, 2 … in the order of their last references. */
   #compact(): void {
     const last = this.#last;

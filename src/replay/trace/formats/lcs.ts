@@ -1,6 +1,14 @@
 import { blankEvent, OP, type TraceSink } from '../trace.ts';
-import { type ReadOptions, Tables, type TraceFormat, type TraceInput } from './format.ts';
-import { MAX_SECONDS, REQUEST, Records, type Requests, RequestWriter, requestOp } from './libcachesim.ts';
+import { type BadRecords, type ReadOptions, Tables, type TraceFormat, type TraceInput } from './format.ts';
+import {
+  MAX_SECONDS,
+  REQUEST,
+  type RecordReader,
+  Records,
+  type Requests,
+  RequestWriter,
+  requestOp,
+} from './libcachesim.ts';
 import { wrongTime } from './oracle-general.ts';
 
 const HEAD_BYTES = 8192;
@@ -33,8 +41,17 @@ export const lcs: TraceFormat = {
   write: (path) => RequestWriter.create(path, { headBytes: HEAD_BYTES, recordBytes: 28, head: header }),
 };
 
-async function readLcs(input: TraceInput, sink: TraceSink, { bad }: ReadOptions): Promise<void> {
-  const records = new Records(input.stream);
+/** What the header of an lcs trace says, and how its records are laid out. */
+export interface LcsHead {
+  readonly version: number;
+  readonly recordBytes: number;
+  /** requests and objects, as declared */
+  readonly requests: bigint;
+  readonly objects: bigint;
+}
+
+/** Reads the header. @throws DataError when it is none */
+export async function readLcsHead(records: RecordReader, bad: BadRecords): Promise<LcsHead> {
   const head = await records.bytes(OLD_HEAD_BYTES);
   if (head.length < OLD_HEAD_BYTES) bad.fatal('byte 0', `ends after ${head.length} bytes of the header`);
   if (head.readBigUInt64LE(0) !== MAGIC) bad.fatal('byte 0', 'is no lcs trace: another magic number');
@@ -42,7 +59,6 @@ async function readLcs(input: TraceInput, sink: TraceSink, { bad }: ReadOptions)
   const recordBytes = RECORD_BYTES[Number(version)];
   if (version < 1n || recordBytes === undefined)
     bad.fatal('byte 8', `is of lcs version ${version}; 1 to ${RECORD_BYTES.length - 1} are known`);
-  const declared = head.readBigInt64LE(STAT + 8);
   if (head.readBigUInt64LE(OLD_HEAD_BYTES - 8) !== MAGIC) {
     const more = await records.bytes(HEAD_BYTES - OLD_HEAD_BYTES);
     if (more.length < HEAD_BYTES - OLD_HEAD_BYTES)
@@ -50,7 +66,26 @@ async function readLcs(input: TraceInput, sink: TraceSink, { bad }: ReadOptions)
     if (more.readBigUInt64LE(more.length - 8) !== MAGIC)
       bad.fatal(`byte ${HEAD_BYTES - 8}`, 'has no magic number at the end of the header');
   }
+  return {
+    version: Number(version),
+    recordBytes,
+    requests: head.readBigInt64LE(STAT + 8),
+    objects: head.readBigInt64LE(STAT + 16),
+  };
+}
 
+/** Says what is wrong at the end of an lcs trace: a part of a record, or another number of them than its header has. */
+export function checkLcsEnd(records: RecordReader, head: LcsHead, count: number, bad: BadRecords): void {
+  if (records.left > 0)
+    bad.record(`byte ${records.taken}`, `ends after ${records.left} of the ${head.recordBytes} bytes of a record`);
+  if (head.requests !== BigInt(count))
+    bad.record(`byte ${STAT + 8}`, `says there are ${head.requests} requests, but there are ${count}`);
+}
+
+async function readLcs(input: TraceInput, sink: TraceSink, { bad }: ReadOptions): Promise<void> {
+  const records = new Records(input.stream);
+  const head = await readLcsHead(records, bad);
+  const { version, recordBytes } = head;
   let words = await records.next(recordBytes);
   const startS = words?.[0] ?? 0;
   sink.facts({ source: `lcs version ${version}`, startS });
@@ -59,9 +94,9 @@ async function readLcs(input: TraceInput, sink: TraceSink, { bad }: ReadOptions)
   const event = blankEvent();
   event.op = OP.read;
   event.file = sink.file({ mount });
-  if (version === 1n) event.container = tables.container('?');
+  if (version === 1) event.container = tables.container('?');
   const stride = recordBytes / 4;
-  const wide = version >= 3n ? 1 : 0;
+  const wide = version >= 3 ? 1 : 0;
   let tenant = -1;
   let last = 0;
   let count = 0;
@@ -78,7 +113,7 @@ async function readLcs(input: TraceInput, sink: TraceSink, { bad }: ReadOptions)
         bad.record(`byte ${firstByte + 4 * at}`, 'its size is negative or beyond 4 GiB');
         continue;
       }
-      if (version !== 1n) {
+      if (version !== 1) {
         const who = words[at + 4 + wide]!;
         const op = requestOp(who & 0xff);
         if (op < 0) {
@@ -99,10 +134,7 @@ async function readLcs(input: TraceInput, sink: TraceSink, { bad }: ReadOptions)
       sink.event(event);
     }
   }
-  if (records.left > 0)
-    bad.record(`byte ${records.taken}`, `ends after ${records.left} of the ${recordBytes} bytes of a record`);
-  if (declared !== BigInt(count))
-    bad.record(`byte ${STAT + 8}`, `says there are ${declared} requests, but there are ${count}`);
+  checkLcsEnd(records, head, count, bad);
 }
 
 /** The header, with the statistics as traceConvLCS.cpp computes them; what version 2 can't know (time to live) is 0. */

@@ -15,23 +15,32 @@ import {
 
 /** What libCacheSim's binary traces have in common: fixed records, object ids of 64 bits, and in each record where its object comes next. */
 
+/** Reads whole records as 32-bit words. */
+export interface RecordReader {
+  /** bytes handed out */
+  readonly taken: number;
+  /** bytes at the end that are no whole record */
+  readonly left: number;
+  /** @returns the next `length` bytes, or fewer at the end */
+  bytes(length: number): Promise<Buffer>;
+  /** @returns whole records, good until the next call; null at the end */
+  next(recordBytes: number): Promise<Uint32Array | null>;
+}
+
 /** A stream cut into whole records, which are handed out as 32-bit words: alignment is what makes reading fast. */
-export class Records {
+export class Records implements RecordReader {
   readonly #chunks: AsyncIterator<Buffer>;
   #rest: Buffer = Buffer.alloc(0);
-  /** bytes handed out */
   taken = 0;
 
   constructor(stream: AsyncIterable<Buffer>) {
     this.#chunks = stream[Symbol.asyncIterator]();
   }
 
-  /** bytes at the end that are no whole record */
   get left(): number {
     return this.#rest.length;
   }
 
-  /** @returns the next `length` bytes, or fewer at the end */
   async bytes(length: number): Promise<Buffer> {
     const parts = [this.#rest];
     let have = this.#rest.length;
@@ -47,7 +56,6 @@ export class Records {
     return all.subarray(0, length);
   }
 
-  /** @returns whole records, good until the next call; null at the end */
   async next(recordBytes: number): Promise<Uint32Array | null> {
     for (;;) {
       const whole = this.#rest.length - (this.#rest.length % recordBytes);

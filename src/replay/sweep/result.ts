@@ -1,0 +1,66 @@
+import type { ReplayInput } from '../result.ts';
+
+/** The result of a sweep, `foliolab.sweep/1`. All cells are plain numbers. */
+export const SWEEP_SCHEMA = 'foliolab.sweep/1';
+
+export interface SweepRow {
+  trace: string;
+  mounts: string;
+  /** `none`: what the trace itself calls a page of a file, or an object */
+  sharing: string;
+  policy: string;
+  /** as the study has it */
+  memory: string;
+  /** null: unlimited */
+  capacityPages: number | null;
+  seed: number;
+  /** counted, after the warm-up */
+  references: number;
+  misses: number;
+  coldMisses: number;
+  /** misses on pages that had been cached before */
+  refaults: number;
+  missRatio: number;
+  footprintPages: number;
+}
+
+export interface SweepResult {
+  schema: typeof SWEEP_SCHEMA;
+  title: string;
+  command: string;
+  versions: { foliolab: string; node: string };
+  inputs: ReplayInput[];
+  parameters: Record<string, unknown>;
+  notes: string[];
+  rows: SweepRow[];
+}
+
+/** New columns go to the end. */
+export const SWEEP_COLUMNS = [
+  'trace',
+  'mounts',
+  'sharing',
+  'policy',
+  'memory',
+  'capacityPages',
+  'seed',
+  'references',
+  'misses',
+  'coldMisses',
+  'refaults',
+  'missRatio',
+  'footprintPages',
+] as const satisfies readonly (keyof SweepRow)[];
+
+/** The rows' order, whatever the order in which they were counted. */
+export function byCell(a: SweepRow, b: SweepRow): number {
+  for (const key of ['trace', 'mounts', 'sharing', 'policy'] as const)
+    if (a[key] !== b[key]) return a[key] < b[key] ? -1 : 1;
+  return (
+    bySize(a.capacityPages, b.capacityPages) || (a.memory < b.memory ? -1 : a.memory > b.memory ? 1 : a.seed - b.seed)
+  );
+}
+
+function bySize(a: number | null, b: number | null): number {
+  return a === b ? 0 : a === null ? 1 : b === null ? -1 : a - b;
+}
