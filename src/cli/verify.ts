@@ -2,11 +2,11 @@
 import { Command } from 'commander';
 import { printableName } from '../erofs/index.ts';
 import { UsageError } from '../error.ts';
-import { keyValues } from '../replay/binding.ts';
 import { type VerifiedFile, type VerifyResult, verifyTrace } from '../replay/page-cache/verify.ts';
 import { PAGE_SIZE } from '../replay/result.ts';
 import { columns } from './columns.ts';
 import { commandLine } from './command-line.ts';
+import { keyValues } from './lists.ts';
 import { whole } from './numbers.ts';
 
 interface TraceFlags {
