@@ -1,15 +1,29 @@
+import { Arc } from './arc.ts';
 import { Clock } from './clock.ts';
 import { Fifo } from './fifo.ts';
 import { Lru } from './lru.ts';
+import { Opt } from './opt.ts';
 import type { EvictionPolicy, PolicyContext, PolicyEntry } from './policy.ts';
+import { S3Fifo } from './s3-fifo.ts';
+import { Sieve } from './sieve.ts';
+import { TwoQ } from './two-q.ts';
 
+export { NEVER, nextUses } from './next-use.ts';
 export { type EvictionPolicy, HIT, type PolicyContext, type PolicyEntry } from './policy.ts';
 
 /** Every eviction policy by name. A new policy is one file and one line here. */
 export const policies = {
+  '2q': { create: (context: PolicyContext) => new TwoQ(context), defaults: { in: 0.25, out: 0.5 } },
+  arc: { create: (context: PolicyContext) => new Arc(context), defaults: {} },
   clock: { create: (context: PolicyContext) => new Clock(context), defaults: { bits: 1 } },
   fifo: { create: (context: PolicyContext) => new Fifo(context), defaults: {} },
   lru: { create: (context: PolicyContext) => new Lru(context), defaults: {} },
+  opt: { create: (context: PolicyContext) => new Opt(context), defaults: {}, needsFuture: true },
+  's3-fifo': {
+    create: (context: PolicyContext) => new S3Fifo(context),
+    defaults: { small: 0.1, ghost: 0.9, threshold: 2 },
+  },
+  sieve: { create: (context: PolicyContext) => new Sieve(context), defaults: {} },
 } satisfies Record<string, PolicyEntry>;
 
 /** A policy as asked for: a name and all its parameters. */
@@ -20,7 +34,10 @@ export interface PolicySpec {
   readonly label: string;
   /** Effective parameters, defaults included. */
   readonly params: Readonly<Record<string, number>>;
-  create(capacityPages: number, universe: number, seed: number): EvictionPolicy;
+  /** Whether {@link create} wants the next uses of the references to come. */
+  readonly needsFuture: boolean;
+  /** @param nextUse see {@link PolicyContext.nextUse} */
+  create(capacityPages: number, universe: number, seed: number, nextUse?: Uint32Array): EvictionPolicy;
 }
 
 /** The text given to {@link parsePolicy} names no policy. */
@@ -46,7 +63,7 @@ export function parsePolicy(spec: string): PolicySpec {
   if (!Object.hasOwn(policies, name)) {
     throw new PolicySpecError(spec, `unknown policy '${name}'; known: ${Object.keys(policies).join(', ')}`);
   }
-  const { create, defaults }: PolicyEntry = policies[name as keyof typeof policies];
+  const { create, defaults, needsFuture = false }: PolicyEntry = policies[name as keyof typeof policies];
   const known = Object.keys(defaults);
   const given: Record<string, number> = {};
   for (const setting of settings) {
@@ -67,7 +84,7 @@ export function parsePolicy(spec: string): PolicySpec {
   const params = Object.freeze({ ...defaults, ...given });
   // Ranges are the policy's own business: a cache of one page tells now what would otherwise fail inside a sweep.
   try {
-    create({ capacityPages: 1, universe: 1, seed: 0, params });
+    create({ capacityPages: 1, universe: 1, seed: 0, params, nextUse: new Uint32Array(0) });
   } catch (error) {
     throw new PolicySpecError(spec, (error as Error).message);
   }
@@ -76,6 +93,7 @@ export function parsePolicy(spec: string): PolicySpec {
     name,
     label: [name, ...changed.map((param) => `${param}=${params[param]}`)].join(':'),
     params,
-    create: (capacityPages, universe, seed) => create({ capacityPages, universe, seed, params }),
+    needsFuture,
+    create: (capacityPages, universe, seed, nextUse) => create({ capacityPages, universe, seed, params, nextUse }),
   };
 }

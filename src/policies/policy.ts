@@ -6,14 +6,17 @@ export const HIT = -1;
  * A miss always inserts the page, so an access answers either {@link HIT} or how many pages had to leave.
  */
 export interface EvictionPolicy {
-  /** Scratch: the first `access()` entries are the pages just evicted. Valid until the next access. */
+  /**
+   * Scratch: the first `access()` entries are the pages just evicted. Valid until the next access.
+   * A policy that evicts on a hit, too (LIRS, SLRU, W-TinyLFU), reports those pages with the next miss: its own page may be one of them.
+   */
   readonly victims: Uint32Array;
   /**
    * @param page dense id, 0 ≤ page < universe
    * @returns {@link HIT}, or the number of victims written to {@link victims} (0 while the cache is filling)
    */
   access(page: number): number;
-  /** Pages cached now. */
+  /** Pages cached now, and those gone whose eviction is not reported yet. */
   readonly residentPages: number;
   /** Verifies every internal invariant in O(capacity + universe) and throws when one is broken. For tests. */
   check(): void;
@@ -28,10 +31,17 @@ export interface PolicyContext {
   readonly seed: number;
   /** Effective parameters, defaults included (`name:param=value`). */
   readonly params: Readonly<Record<string, number>>;
+  /**
+   * For a policy that needs the future: of each reference to come, the index of the next reference to the same page, or 0xffffffff for
+   * never. The policy counts its own position. See `nextUses`.
+   */
+  readonly nextUse?: Uint32Array;
 }
 
 /** A registry line: how to build the policy and what its parameters default to. */
 export interface PolicyEntry {
   readonly create: (context: PolicyContext) => EvictionPolicy;
   readonly defaults: Readonly<Record<string, number>>;
+  /** The policy can't be built without {@link PolicyContext.nextUse}. */
+  readonly needsFuture?: boolean;
 }

@@ -1,4 +1,4 @@
-import { type EvictionPolicy, HIT, parsePolicy } from '../policies/index.ts';
+import { type EvictionPolicy, HIT, nextUses, parsePolicy } from '../policies/index.ts';
 import { replayFills } from './fills.ts';
 import { readLog, type SharedLog } from './reference-log.ts';
 import type { SeriesPoint } from './result.ts';
@@ -41,11 +41,31 @@ export interface CellResult {
 /** Runs one cell. */
 export function runCell(cell: CellInput): CellResult {
   if (cell.from === 'fills') return replayFills(cell);
-  const policy =
-    cell.capacityPages === null
-      ? new Unlimited(cell.universe)
-      : parsePolicy(cell.policy).create(cell.capacityPages, Math.max(1, cell.universe), cell.seed);
-  return replayDemand(cell, policy);
+  return replayDemand(
+    cell,
+    cell.capacityPages === null ? new Unlimited(cell.universe) : limited(cell, cell.capacityPages),
+  );
+}
+
+function limited(cell: CellInput, capacityPages: number): EvictionPolicy {
+  const spec = parsePolicy(cell.policy);
+  const universe = Math.max(1, cell.universe);
+  return spec.create(capacityPages, universe, cell.seed, spec.needsFuture ? futureOf(cell, universe) : undefined);
+}
+
+/** The next uses of the cell's references, by a first pass over the log: 8 bytes a reference while it runs, then 4. */
+function futureOf({ log, ids }: CellInput, universe: number): Uint32Array {
+  let references = 0;
+  for (const { rows, count } of readLog(log)) for (let row = 0; row < rows; row++) references += count[row]!;
+  const order = new Uint32Array(references);
+  let at = 0;
+  for (const { rows, page, count } of readLog(log)) {
+    for (let row = 0; row < rows; row++) {
+      const end = page[row]! + count[row]!;
+      for (let logical = page[row]!; logical < end; logical++) order[at++] = ids[logical]!;
+    }
+  }
+  return nextUses(order, universe);
 }
 
 /** Memory without a limit: a page once in stays. */

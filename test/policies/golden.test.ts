@@ -1,8 +1,8 @@
 import { createHash } from 'node:crypto';
 import { readFileSync } from 'node:fs';
 import { describe, expect, it } from 'vitest';
-import { HIT, parsePolicy, policies } from '../../src/policies/index.ts';
-import { goldenTraces, oracleGeneral } from './golden-traces.ts';
+import { HIT, nextUses, parsePolicy, policies } from '../../src/policies/index.ts';
+import { type GoldenTrace, goldenTraces, oracleGeneral } from './golden-traces.ts';
 
 const TRACES = {
   zipf: { distinct: 158_559, sha256: '1bf45222e1f9f66ed014f73c9668d314bb4f44f9922b35993087947f7cf548f0' },
@@ -15,8 +15,13 @@ const rows = readFileSync(new URL('libcachesim.csv', import.meta.url), 'utf8')
   .map((line) => line.split(','))
   .map(([trace, policy, size, misses]) => ({ trace, policy, size: Number(size), misses: Number(misses) }));
 
-function countMisses(spec: string, capacityPages: number, ids: Uint32Array, universe: number): number {
-  const policy = parsePolicy(spec).create(capacityPages, universe, 1);
+function countMisses(
+  spec: string,
+  capacityPages: number,
+  { ids, universe }: GoldenTrace,
+  nextUse: Uint32Array,
+): number {
+  const policy = parsePolicy(spec).create(capacityPages, universe, 1, nextUse);
   const hit = HIT;
   let misses = 0;
   for (let i = 0; i < ids.length; i++) if (policy.access(ids[i]) !== hit) misses++;
@@ -38,6 +43,7 @@ it('every policy of the registry has golden counts at eight sizes of each trace'
 
 describe.each(Object.entries(TRACES))('on the %s trace', (name, { distinct, sha256 }) => {
   const trace = goldenTraces[name as keyof typeof goldenTraces]();
+  const nextUse = nextUses(trace.ids, trace.universe);
 
   it('the bytes are those libCacheSim read', () => {
     expect(new Set(trace.ids).size).toBe(distinct);
@@ -49,7 +55,7 @@ describe.each(Object.entries(TRACES))('on the %s trace', (name, { distinct, sha2
     const expected = ours.filter((row) => row.policy === policy);
     const counted = expected.map(({ size }) => ({
       size,
-      misses: countMisses(policy, size, trace.ids, trace.universe),
+      misses: countMisses(policy, size, trace, nextUse),
     }));
     expect(counted).toEqual(expected.map(({ size, misses }) => ({ size, misses })));
   });

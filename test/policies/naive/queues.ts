@@ -1,0 +1,148 @@
+import { type Naive, type Params, take } from './twin.ts';
+
+/** Oldest page first. */
+export function fifo(capacityPages: number): Naive {
+  const queue: number[] = [];
+  return {
+    access(page) {
+      if (queue.includes(page)) return null;
+      const victims = queue.length === capacityPages ? [queue.shift() as number] : [];
+      queue.push(page);
+      return victims;
+    },
+    resident: () => [...queue],
+  };
+}
+
+/** Oldest page first; a page with uses left pays one and goes to the back. */
+export function clock(capacityPages: number, { bits }: Params): Naive {
+  const queue: { page: number; uses: number }[] = [];
+  return {
+    access(page) {
+      const found = queue.find((entry) => entry.page === page);
+      if (found) {
+        found.uses = Math.min(found.uses + 1, 2 ** bits - 1);
+        return null;
+      }
+      const victims: number[] = [];
+      while (queue.length === capacityPages && victims.length === 0) {
+        const oldest = queue.shift() as (typeof queue)[0];
+        if (oldest.uses > 0) queue.push({ page: oldest.page, uses: oldest.uses - 1 });
+        else victims.push(oldest.page);
+      }
+      queue.push({ page, uses: 0 });
+      return victims;
+    },
+    resident: () => queue.map((entry) => entry.page),
+  };
+}
+
+/** Oldest page first; `hand` is an index into the queue, at its length it starts over. */
+export function sieve(capacityPages: number): Naive {
+  const queue: { page: number; visited: boolean }[] = [];
+  let hand = 0;
+  return {
+    access(page) {
+      const found = queue.find((entry) => entry.page === page);
+      if (found) {
+        found.visited = true;
+        return null;
+      }
+      const victims: number[] = [];
+      if (queue.length === capacityPages) {
+        for (;;) {
+          if (hand === queue.length) hand = 0;
+          if (!queue[hand].visited) break;
+          queue[hand++].visited = false;
+        }
+        victims.push(queue.splice(hand, 1)[0].page);
+        // Removal put the next newer page under the hand. When there is none the next eviction starts at the oldest page, not at the
+        // page that comes in now.
+        if (hand === queue.length) hand = 0;
+      }
+      queue.push({ page, visited: false });
+      return victims;
+    },
+    resident: () => queue.map((entry) => entry.page),
+  };
+}
+
+export function s3Fifo(capacityPages: number, params: Params): Naive {
+  let small: { page: number; uses: number }[] = [];
+  let main: { page: number; uses: number }[] = [];
+  const ghost: number[] = [];
+  const mainLimit = capacityPages - Math.floor(capacityPages * params.small);
+  const ghostLimit = Math.floor(capacityPages * params.ghost);
+
+  function evictFromMain(): number {
+    for (;;) {
+      const [oldest, ...rest] = main;
+      if (oldest.uses === 0) {
+        main = rest;
+        return oldest.page;
+      }
+      main = [...rest, { page: oldest.page, uses: Math.min(oldest.uses, 3) - 1 }];
+    }
+  }
+  /** May move all of small to main and evict nothing. */
+  function evictFromSmall(): number | null {
+    while (small.length > 0) {
+      const [oldest, ...rest] = small;
+      small = rest;
+      if (oldest.uses < params.threshold) {
+        ghost.push(oldest.page);
+        while (ghost.length > ghostLimit) ghost.shift();
+        return oldest.page;
+      }
+      main.push({ page: oldest.page, uses: 0 });
+    }
+    return null;
+  }
+  return {
+    access(page) {
+      const found = [...small, ...main].find((entry) => entry.page === page);
+      if (found) {
+        found.uses++;
+        return null;
+      }
+      const remembered = take(ghost, page);
+      const victims: number[] = [];
+      while (small.length + main.length === capacityPages) {
+        const victim = main.length > mainLimit || small.length === 0 ? evictFromMain() : evictFromSmall();
+        if (victim !== null) victims.push(victim);
+      }
+      (remembered ? main : small).push({ page, uses: 0 });
+      return victims;
+    },
+    resident: () => [...small, ...main].map((entry) => entry.page),
+  };
+}
+
+export function twoQ(capacityPages: number, params: Params): Naive {
+  const a1in: number[] = [];
+  const a1out: number[] = [];
+  const am: number[] = [];
+  const inLimit = Math.min(Math.floor(capacityPages * params.in), capacityPages - 1);
+  const outLimit = Math.floor(capacityPages * params.out);
+  return {
+    access(page) {
+      if (a1in.includes(page)) return null;
+      if (take(am, page)) {
+        am.push(page);
+        return null;
+      }
+      const remembered = take(a1out, page);
+      const victims: number[] = [];
+      if (a1in.length + am.length === capacityPages) {
+        if (a1in.length > inLimit) {
+          victims.push(a1in.shift() as number);
+          a1out.push(victims[0]);
+          while (a1out.length > outLimit) a1out.shift();
+        } else victims.push(am.shift() as number);
+      }
+      (remembered ? am : a1in).push(page);
+      return victims;
+    },
+    resident: () => [...a1in, ...am],
+  };
+}
