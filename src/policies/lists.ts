@@ -50,6 +50,11 @@ export class PageLists {
     this.pushFront(list, page);
   }
 
+  /** The page at the front, or the sentinel of an empty list. */
+  front(list: number): number {
+    return this.links[(list << 1) + 1];
+  }
+
   /** The page at the back, or the sentinel of an empty list. */
   back(list: number): number {
     return this.links[list << 1];

@@ -3,21 +3,39 @@
  * null on a hit, else the evicted pages. One file a family; a queue's oldest page is always first.
  */
 import type { policies } from '../../src/policies/index.ts';
-import { arc } from './naive/adaptive.ts';
-import { clock, fifo, s3Fifo, sieve, twoQ } from './naive/queues.ts';
-import { lru, opt } from './naive/recency.ts';
+import { arc, car, lirs } from './naive/adaptive.ts';
+import { hyperbolic, leCaR, lfu, lfuda, lruK, wTinyLfu } from './naive/frequency.ts';
+import { linuxLru } from './naive/kernel.ts';
+import { clock, fifo, qdLpFifo, random, s3Fifo, secondChance, sieve, twoQ, twoQSimple } from './naive/queues.ts';
+import { lru, mru, opt, slru } from './naive/recency.ts';
 import type { MakeNaive } from './naive/twin.ts';
 
 /** One for every line of the registry. */
 export const naive = {
   '2q': twoQ,
+  '2q-simple': twoQSimple,
   arc,
+  car,
   clock,
   fifo,
+  gdsf: lfuda,
+  hyperbolic,
+  lecar: leCaR,
+  lfu,
+  lfuda,
+  'linux-lru': linuxLru,
+  lirs,
   lru,
+  'lru-k': lruK,
+  mru,
   opt,
+  'qd-lp-fifo': qdLpFifo,
+  random,
   's3-fifo': s3Fifo,
+  'second-chance': secondChance,
   sieve,
+  slru,
+  'w-tinylfu': wTinyLfu,
 } satisfies Record<keyof typeof policies, MakeNaive>;
 
 /** Settings to test besides each policy's defaults. */
@@ -25,10 +43,27 @@ export const variants: readonly string[] = [
   '2q:in=0.5',
   '2q:in=1:out=2',
   '2q:in=0:out=0',
+  '2q-simple:in=1',
   'clock:bits=2',
   'clock:bits=3',
   'clock:bits=7',
+  'hyperbolic:sample=1',
+  'hyperbolic:sample=3',
+  'linux-lru:batch=1',
+  'linux-lru:batch=4',
+  'lirs:demote=0',
+  'lirs:hir=0.3',
+  'lirs:hir=1',
+  'lru-k:k=1',
+  'lru-k:k=3',
+  'qd-lp-fifo:small=0.5:threshold=2',
+  'qd-lp-fifo:small=0:ghost=0',
   's3-fifo:threshold=1',
   's3-fifo:small=0.5:ghost=0',
   's3-fifo:small=0:ghost=2:threshold=4',
+  'slru:segments=2',
+  'slru:segments=1',
+  'w-tinylfu:window=0.3',
+  'w-tinylfu:window=1',
+  'w-tinylfu:ratio=1',
 ];

@@ -1,3 +1,4 @@
+import { randomSource } from '../golden-traces.ts';
 import { type Naive, type Params, take } from './twin.ts';
 
 /** Oldest page first. */
@@ -15,7 +16,7 @@ export function fifo(capacityPages: number): Naive {
 }
 
 /** Oldest page first; a page with uses left pays one and goes to the back. */
-export function clock(capacityPages: number, { bits }: Params): Naive {
+export function clock(capacityPages: number, { bits, entryUses = 0 }: Params): Naive {
   const queue: { page: number; uses: number }[] = [];
   return {
     access(page) {
@@ -30,7 +31,7 @@ export function clock(capacityPages: number, { bits }: Params): Naive {
         if (oldest.uses > 0) queue.push({ page: oldest.page, uses: oldest.uses - 1 });
         else victims.push(oldest.page);
       }
-      queue.push({ page, uses: 0 });
+      queue.push({ page, uses: entryUses });
       return victims;
     },
     resident: () => queue.map((entry) => entry.page),
@@ -144,5 +145,89 @@ export function twoQ(capacityPages: number, params: Params): Naive {
       return victims;
     },
     resident: () => [...a1in, ...am],
+  };
+}
+
+export const secondChance = (capacityPages: number) => clock(capacityPages, { bits: 1, entryUses: 1 });
+
+/** A page takes the frame of its victim. */
+export function random(capacityPages: number, _: Params, __: readonly number[], seed: number): Naive {
+  const frames: number[] = [];
+  const { random32 } = randomSource(seed);
+  return {
+    access(page) {
+      if (frames.includes(page)) return null;
+      if (frames.length < capacityPages) {
+        frames.push(page);
+        return [];
+      }
+      return frames.splice(Math.floor((random32() / 2 ** 32) * capacityPages), 1, page);
+    },
+    resident: () => [...frames],
+  };
+}
+
+export function twoQSimple(capacityPages: number, params: Params): Naive {
+  const a1: number[] = [];
+  const am: number[] = [];
+  const limit = Math.min(Math.floor(capacityPages * params.in), capacityPages - 1);
+  return {
+    access(page) {
+      if (take(am, page) || take(a1, page)) {
+        am.push(page);
+        return null;
+      }
+      const full = a1.length + am.length === capacityPages;
+      const victims = full ? [(a1.length > limit ? a1 : am).shift() as number] : [];
+      a1.push(page);
+      return victims;
+    },
+    resident: () => [...a1, ...am],
+  };
+}
+
+/** Main is a clock of two bits with a limit of its own. */
+export function qdLpFifo(capacityPages: number, params: Params): Naive {
+  const small: { page: number; uses: number }[] = [];
+  const main: { page: number; uses: number }[] = [];
+  const ghost: number[] = [];
+  const mainLimit = Math.max(1, capacityPages - Math.floor(capacityPages * params.small));
+  const ghostLimit = Math.floor(capacityPages * params.ghost);
+
+  function evictFromMain(): number[] {
+    for (;;) {
+      const oldest = main.shift() as (typeof main)[0];
+      if (oldest.uses === 0) return [oldest.page];
+      main.push({ page: oldest.page, uses: oldest.uses - 1 });
+    }
+  }
+  function enterMain(page: number): number[] {
+    const victims = main.length === mainLimit ? evictFromMain() : [];
+    main.push({ page, uses: 0 });
+    return victims;
+  }
+  function makeRoom(): number[] {
+    const oldest = small.shift();
+    if (oldest === undefined) return evictFromMain();
+    if (oldest.uses >= params.threshold) return enterMain(oldest.page);
+    ghost.push(oldest.page);
+    while (ghost.length > ghostLimit) ghost.shift();
+    return [oldest.page];
+  }
+  return {
+    access(page) {
+      const inSmall = small.find((entry) => entry.page === page);
+      const inMain = main.find((entry) => entry.page === page);
+      if (inSmall) inSmall.uses++;
+      if (inMain) inMain.uses = Math.min(inMain.uses + 1, 3);
+      if (inSmall || inMain) return null;
+      const remembered = take(ghost, page);
+      const victims: number[] = [];
+      while (small.length + main.length === capacityPages) victims.push(...makeRoom());
+      if (remembered) victims.push(...enterMain(page));
+      else small.push({ page, uses: 0 });
+      return victims;
+    },
+    resident: () => [...small, ...main].map((entry) => entry.page),
   };
 }

@@ -42,3 +42,47 @@ export function opt(capacityPages: number, _: Params, pages: readonly number[]):
     resident: () => [...order],
   };
 }
+
+export function mru(capacityPages: number): Naive {
+  const order: number[] = []; // most recent last
+  return {
+    access(page) {
+      const hit = take(order, page);
+      const victims = !hit && order.length === capacityPages ? [order.pop() as number] : [];
+      order.push(page);
+      return hit ? null : victims;
+    },
+    resident: () => [...order],
+  };
+}
+
+/** Segments from the lowest, each with its oldest page first. */
+export function slru(capacityPages: number, params: Params): Naive {
+  const segments = Array.from({ length: Math.min(params.segments, capacityPages) }, (): number[] => []);
+  const limit = Math.floor(capacityPages / segments.length);
+  let victims: number[] = [];
+  return {
+    access(page) {
+      const from = segments.findIndex((segment) => take(segment, page));
+      if (from >= 0) {
+        const to = Math.min(from + 1, segments.length - 1);
+        segments[to].push(page);
+        for (let i = to; i > 0; i--) {
+          while (segments[i].length > limit) {
+            segments[i - 1].push(segments[i].shift() as number);
+            while (i === 1 && segments[0].length > limit) victims.push(segments[0].shift() as number);
+          }
+        }
+        return null;
+      }
+      if (segments.flat().length === capacityPages) {
+        victims.push((segments.find((segment) => segment.length > 0) as number[]).shift() as number);
+      }
+      (segments.find((segment) => segment.length < limit) ?? segments[0]).push(page);
+      const reported = victims;
+      victims = [];
+      return reported;
+    },
+    resident: () => [...segments.flat(), ...victims],
+  };
+}

@@ -6,7 +6,7 @@ export interface Naive {
 export type Params = Readonly<Record<string, number>>;
 
 /** @param pages the references to come, for those who know the future */
-export type MakeNaive = (capacityPages: number, params: Params, pages: readonly number[]) => Naive;
+export type MakeNaive = (capacityPages: number, params: Params, pages: readonly number[], seed: number) => Naive;
 
 /** Takes the value out of the array. */
 export function take<T>(array: T[], value: T): boolean {
