@@ -17,6 +17,7 @@ import type { EvictionPolicy, PolicyContext, PolicyEntry } from './policy.ts';
 import { QdLpFifo } from './qd-lp-fifo.ts';
 import { Random } from './random.ts';
 import { S3Fifo } from './s3-fifo.ts';
+import { S3FifoCaffeine } from './s3-fifo-caffeine.ts';
 import { SecondChance } from './second-chance.ts';
 import { Sieve } from './sieve.ts';
 import { Slru } from './slru.ts';
@@ -54,6 +55,10 @@ export const policies = {
   's3-fifo': {
     create: (context: PolicyContext) => new S3Fifo(context),
     defaults: { small: 0.1, ghost: 0.9, threshold: 2 },
+  },
+  's3-fifo-caffeine': {
+    create: (context: PolicyContext) => new S3FifoCaffeine(context),
+    defaults: { small: 0.1, ghost: 0.9, threshold: 1, max: 3 },
   },
   'second-chance': { create: (context: PolicyContext) => new SecondChance(context), defaults: {} },
   sieve: { create: (context: PolicyContext) => new Sieve(context), defaults: {} },

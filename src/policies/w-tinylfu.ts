@@ -12,12 +12,12 @@
  *             filter hashes the object's id, ours the page's dense id, so equality is tested on traces whose objects are numbered so.
  * Deviations  As libCacheSim, and unlike the paper and Caffeine: the window is only looked at when the whole cache is full; an admitted
  *             page doesn't end the eviction, which goes on until a page of the window is refused, so one miss may evict several; hits
- *             in the window aren't counted; the filter has 14.4 counters of 32 bits for each page of main, of which an insertion
+ *             in the window aren't counted; the filter has 14.4 counters for each page of main, of which an insertion
  *             raises all ten, and is halved after 32 hits a frame of main; a hit in probation may evict when both segments are full.
  *             Unlike libCacheSim: caches of under 100 frames work (there a window without a frame admits nothing).
  * Parameters  window=0.01  the window's share of the frames, at least one; ratio=4  frames of the protected segment for one of
  *             probation.
- * Memory      17 bytes a page, 62 bytes a frame.
+ * Memory      17 bytes a page, 21 bytes a frame.
  */
 import { frameCount } from './frames.ts';
 import { FrequencySketch } from './frequency-sketch.ts';

@@ -6,7 +6,18 @@ import type { policies } from '../../src/policies/index.ts';
 import { arc, car, lirs } from './naive/adaptive.ts';
 import { hyperbolic, leCaR, lfu, lfuda, lruK, wTinyLfu } from './naive/frequency.ts';
 import { linuxLru } from './naive/kernel.ts';
-import { clock, fifo, qdLpFifo, random, s3Fifo, secondChance, sieve, twoQ, twoQSimple } from './naive/queues.ts';
+import {
+  clock,
+  fifo,
+  qdLpFifo,
+  random,
+  s3Fifo,
+  s3FifoCaffeine,
+  secondChance,
+  sieve,
+  twoQ,
+  twoQSimple,
+} from './naive/queues.ts';
 import { lru, mru, opt, slru } from './naive/recency.ts';
 import type { MakeNaive } from './naive/twin.ts';
 
@@ -32,6 +43,7 @@ export const naive = {
   'qd-lp-fifo': qdLpFifo,
   random,
   's3-fifo': s3Fifo,
+  's3-fifo-caffeine': s3FifoCaffeine,
   'second-chance': secondChance,
   sieve,
   slru,
@@ -61,6 +73,8 @@ export const variants: readonly string[] = [
   's3-fifo:threshold=1',
   's3-fifo:small=0.5:ghost=0',
   's3-fifo:small=0:ghost=2:threshold=4',
+  's3-fifo-caffeine:small=0.4',
+  's3-fifo-caffeine:small=0:ghost=2:threshold=0:max=1',
   'slru:segments=2',
   'slru:segments=1',
   'w-tinylfu:window=0.3',

@@ -25,9 +25,9 @@ const BYTES_A_PAGE = new Map([
   ['lru-k', 40],
   ['lru-k:k=1', 32],
   ['lru-k:k=3', 48],
-  ['w-tinylfu', 79],
-  ['w-tinylfu:ratio=1', 79],
-  ['w-tinylfu:window=0.3', 79],
+  ['w-tinylfu', 38],
+  ['w-tinylfu:ratio=1', 38],
+  ['w-tinylfu:window=0.3', 38],
 ]);
 
 /** A universe, a cache that may be larger than it, and references half of which go to a few favourite pages. */

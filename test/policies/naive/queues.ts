@@ -231,3 +231,49 @@ export function qdLpFifo(capacityPages: number, params: Params): Naive {
     resident: () => [...small, ...main].map((entry) => entry.page),
   };
 }
+
+export function s3FifoCaffeine(capacityPages: number, params: Params): Naive {
+  const small: { page: number; uses: number }[] = [];
+  const main: { page: number; uses: number }[] = [];
+  const ghost: number[] = [];
+  const smallLimit = Math.max(1, Math.floor(capacityPages * params.small));
+  const ghostLimit = Math.floor(capacityPages * params.ghost);
+  let victims: number[] = [];
+
+  function evictFromMain() {
+    while (main[0].uses > 0) {
+      const { page, uses } = main.shift() as (typeof main)[0];
+      main.push({ page, uses: uses - 1 });
+    }
+    victims.push((main.shift() as (typeof main)[0]).page);
+  }
+  function evictFromSmall() {
+    for (let oldest = small.shift(); oldest !== undefined; oldest = small.shift()) {
+      if (oldest.uses <= params.threshold) {
+        ghost.push(oldest.page);
+        while (ghost.length > ghostLimit) ghost.shift();
+        victims.push(oldest.page);
+        return;
+      }
+      main.push({ page: oldest.page, uses: 0 });
+      if (main.length > capacityPages - smallLimit) evictFromMain();
+    }
+  }
+  return {
+    access(page) {
+      const found = [...small, ...main].find((entry) => entry.page === page);
+      if (found) {
+        found.uses = Math.min(found.uses + 1, params.max);
+        return null;
+      }
+      victims = [];
+      while (small.length + main.length === capacityPages) {
+        if (small.length >= smallLimit || main.length === 0) evictFromSmall();
+        else evictFromMain();
+      }
+      (take(ghost, page) ? main : small).push({ page, uses: 0 });
+      return victims;
+    },
+    resident: () => [...small, ...main].map((entry) => entry.page),
+  };
+}
