@@ -39,9 +39,9 @@ export class FrequencySketch {
   }
 
   /*
-   * Both walks step from one counter of the page to the next by additions: V8 divides hash % length as doubles. When a + i b overflows
-   * 32 bits, the counter falls back by 2^32 modulo the length. The masks are −1 or 0, because a branch on a hash is unpredictable; `| 0`
-   * keeps V8 from computing indexes as doubles, which took twice the time.
+   * Both walks step from one counter of the page to the next by additions instead of divisions. When a + i b overflows 32 bits, the
+   * counter falls back by 2^32 modulo the length. The masks are −1 or 0, because a branch on a hash is unpredictable; `| 0` keeps the
+   * indexes 32-bit integers, without which an insertion took twice the time.
    */
 
   add(page: number): void {
