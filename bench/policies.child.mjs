@@ -1,10 +1,11 @@
 /* Measures one policy and prints its samples as JSON; see policies.bench.mjs. */
-import { HIT, parsePolicy } from '../dist/policies/index.js';
+import { HIT, nextUses, parsePolicy } from '../dist/policies/index.js';
 import { measure } from './measure.mjs';
 import { ZIPF, zipfIds } from './zipf.mjs';
 
 const { policy, company, capacityPages, expectedMisses } = JSON.parse(process.argv[2]);
 const ids = zipfIds();
+const nextUse = nextUses(ids, ZIPF.universe);
 
 /** The loop under test; the one place of the process that calls `access`. */
 function countMisses(cache) {
@@ -14,7 +15,7 @@ function countMisses(cache) {
 }
 
 function replay(name) {
-  const misses = countMisses(parsePolicy(name).create(capacityPages, ZIPF.universe, 1));
+  const misses = countMisses(parsePolicy(name).create(capacityPages, ZIPF.universe, 1, nextUse));
   if (misses !== expectedMisses[name]) throw new Error(`${name}: ${misses} misses, expected ${expectedMisses[name]}`);
 }
 

@@ -26,10 +26,13 @@ export class Clock implements EvictionPolicy {
   private readonly state: Uint8Array;
   /** Largest value of `state`: 2^bits. */
   private readonly limit: number;
+  /** `state` of a page as it comes in. */
+  private readonly entering: number;
   /** Frame the next eviction looks at first, 0 while the cache is filling. */
   private hand = 0;
 
-  constructor(context: PolicyContext) {
+  /** @param entryUses counter of a page as it comes in */
+  constructor(context: PolicyContext, entryUses = 0) {
     const { bits } = context.params;
     if (!Number.isInteger(bits) || bits < 1 || bits > 7) {
       throw new RangeError(`bits must be an integer from 1 to 7, not ${bits}`);
@@ -37,6 +40,7 @@ export class Clock implements EvictionPolicy {
     this.ring = new Uint32Array(frameCount(context));
     this.state = new Uint8Array(context.universe);
     this.limit = 2 ** bits;
+    this.entering = 1 + entryUses;
   }
 
   access(page: number): number {
@@ -46,7 +50,7 @@ export class Clock implements EvictionPolicy {
       if (value < this.limit) state[page] = value + 1;
       return HIT;
     }
-    state[page] = 1;
+    state[page] = this.entering;
 
     const ring = this.ring;
     const frames = ring.length;

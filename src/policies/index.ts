@@ -1,17 +1,70 @@
+import { Arc } from './arc.ts';
+import { Car } from './car.ts';
 import { Clock } from './clock.ts';
 import { Fifo } from './fifo.ts';
+import { Gdsf } from './gdsf.ts';
+import { Hyperbolic } from './hyperbolic.ts';
+import { LeCaR } from './lecar.ts';
+import { Lfu } from './lfu.ts';
+import { Lfuda } from './lfuda.ts';
+import { LinuxLru } from './linux-lru.ts';
+import { Lirs } from './lirs.ts';
 import { Lru } from './lru.ts';
+import { LruK } from './lru-k.ts';
+import { Mru } from './mru.ts';
+import { Opt } from './opt.ts';
 import { pluginEntry, splitPlugin } from './plugin.ts';
 import type { EvictionPolicy, PolicyContext, PolicyEntry } from './policy.ts';
+import { QdLpFifo } from './qd-lp-fifo.ts';
+import { Random } from './random.ts';
+import { S3Fifo } from './s3-fifo.ts';
+import { S3FifoCaffeine } from './s3-fifo-caffeine.ts';
+import { SecondChance } from './second-chance.ts';
+import { Sieve } from './sieve.ts';
+import { Slru } from './slru.ts';
+import { TwoQ } from './two-q.ts';
+import { TwoQSimple } from './two-q-simple.ts';
+import { WTinyLfu } from './w-tinylfu.ts';
 
 export { NEVER, nextUses } from './next-use.ts';
 export { type EvictionPolicy, HIT, type PolicyContext, type PolicyEntry } from './policy.ts';
 
 /** Every eviction policy by name. A new policy is one file and one line here. */
 export const policies = {
+  '2q': { create: (context: PolicyContext) => new TwoQ(context), defaults: { in: 0.25, out: 0.5 } },
+  '2q-simple': { create: (context: PolicyContext) => new TwoQSimple(context), defaults: { in: 0.25 } },
+  arc: { create: (context: PolicyContext) => new Arc(context), defaults: {} },
+  car: { create: (context: PolicyContext) => new Car(context), defaults: {} },
   clock: { create: (context: PolicyContext) => new Clock(context), defaults: { bits: 1 } },
   fifo: { create: (context: PolicyContext) => new Fifo(context), defaults: {} },
+  gdsf: { create: (context: PolicyContext) => new Gdsf(context), defaults: {} },
+  hyperbolic: { create: (context: PolicyContext) => new Hyperbolic(context), defaults: { sample: 64 } },
+  lecar: { create: (context: PolicyContext) => new LeCaR(context), defaults: { rate: 0.45, discount: 0.005 } },
+  lfu: { create: (context: PolicyContext) => new Lfu(context), defaults: {} },
+  lfuda: { create: (context: PolicyContext) => new Lfuda(context), defaults: {} },
+  'linux-lru': { create: (context: PolicyContext) => new LinuxLru(context), defaults: { batch: 32 } },
+  lirs: { create: (context: PolicyContext) => new Lirs(context), defaults: { hir: 0.01, demote: 1 } },
   lru: { create: (context: PolicyContext) => new Lru(context), defaults: {} },
+  'lru-k': { create: (context: PolicyContext) => new LruK(context), defaults: { k: 2 } },
+  mru: { create: (context: PolicyContext) => new Mru(context), defaults: {} },
+  opt: { create: (context: PolicyContext) => new Opt(context), defaults: {}, needsFuture: true },
+  'qd-lp-fifo': {
+    create: (context: PolicyContext) => new QdLpFifo(context),
+    defaults: { small: 0.1, ghost: 0.9, threshold: 1 },
+  },
+  random: { create: (context: PolicyContext) => new Random(context), defaults: {} },
+  's3-fifo': {
+    create: (context: PolicyContext) => new S3Fifo(context),
+    defaults: { small: 0.1, ghost: 0.9, threshold: 2 },
+  },
+  's3-fifo-caffeine': {
+    create: (context: PolicyContext) => new S3FifoCaffeine(context),
+    defaults: { small: 0.1, ghost: 0.9, threshold: 1, max: 3 },
+  },
+  'second-chance': { create: (context: PolicyContext) => new SecondChance(context), defaults: {} },
+  sieve: { create: (context: PolicyContext) => new Sieve(context), defaults: {} },
+  slru: { create: (context: PolicyContext) => new Slru(context), defaults: { segments: 4 } },
+  'w-tinylfu': { create: (context: PolicyContext) => new WTinyLfu(context), defaults: { window: 0.01, ratio: 4 } },
 } satisfies Record<string, PolicyEntry>;
 
 /** A policy as asked for: a name and all its parameters. */

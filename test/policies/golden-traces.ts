@@ -19,7 +19,7 @@ export const goldenTraces = {
 } satisfies Record<string, () => GoldenTrace>;
 
 /** mulberry32. */
-function randomSource(seed: number) {
+export function randomSource(seed: number) {
   let state = seed | 0;
   function random32(): number {
     state = (state + 0x6d2b79f5) | 0;

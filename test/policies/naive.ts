@@ -1,77 +1,83 @@
 /*
  * The policies once more, written for the eye: arrays and Maps, linear searches, no shared code with src/policies. An access answers
- * null on a hit, else the evicted pages.
+ * null on a hit, else the evicted pages. One file a family; a queue's oldest page is always first.
  */
 import type { policies } from '../../src/policies/index.ts';
-
-export interface Naive {
-  access(page: number): number[] | null;
-  resident(): number[];
-}
-
-type Params = Readonly<Record<string, number>>;
-
-/** Oldest page first. */
-function fifo(capacityPages: number): Naive {
-  const queue: number[] = [];
-  return {
-    access(page) {
-      if (queue.includes(page)) return null;
-      const victims = queue.length === capacityPages ? [queue.shift() as number] : [];
-      queue.push(page);
-      return victims;
-    },
-    resident: () => [...queue],
-  };
-}
-
-/** Least recently used page first: a Map iterates in insertion order. */
-function lru(capacityPages: number): Naive {
-  const order = new Map<number, true>();
-  return {
-    access(page) {
-      const hit = order.delete(page);
-      const victims: number[] = [];
-      if (!hit && order.size === capacityPages) {
-        const [oldest] = order.keys();
-        order.delete(oldest);
-        victims.push(oldest);
-      }
-      order.set(page, true);
-      return hit ? null : victims;
-    },
-    resident: () => [...order.keys()],
-  };
-}
-
-/** Oldest page first; a page with uses left pays one and goes to the back. */
-function clock(capacityPages: number, { bits }: Params): Naive {
-  const queue: { page: number; uses: number }[] = [];
-  return {
-    access(page) {
-      const found = queue.find((entry) => entry.page === page);
-      if (found) {
-        found.uses = Math.min(found.uses + 1, 2 ** bits - 1);
-        return null;
-      }
-      const victims: number[] = [];
-      while (queue.length === capacityPages && victims.length === 0) {
-        const oldest = queue.shift() as (typeof queue)[0];
-        if (oldest.uses > 0) queue.push({ page: oldest.page, uses: oldest.uses - 1 });
-        else victims.push(oldest.page);
-      }
-      queue.push({ page, uses: 0 });
-      return victims;
-    },
-    resident: () => queue.map((entry) => entry.page),
-  };
-}
+import { arc, car, lirs } from './naive/adaptive.ts';
+import { hyperbolic, leCaR, lfu, lfuda, lruK, wTinyLfu } from './naive/frequency.ts';
+import { linuxLru } from './naive/kernel.ts';
+import {
+  clock,
+  fifo,
+  qdLpFifo,
+  random,
+  s3Fifo,
+  s3FifoCaffeine,
+  secondChance,
+  sieve,
+  twoQ,
+  twoQSimple,
+} from './naive/queues.ts';
+import { lru, mru, opt, slru } from './naive/recency.ts';
+import type { MakeNaive } from './naive/twin.ts';
 
 /** One for every line of the registry. */
-export const naive = { clock, fifo, lru } satisfies Record<
-  keyof typeof policies,
-  (capacityPages: number, params: Params) => Naive
->;
+export const naive = {
+  '2q': twoQ,
+  '2q-simple': twoQSimple,
+  arc,
+  car,
+  clock,
+  fifo,
+  gdsf: lfuda,
+  hyperbolic,
+  lecar: leCaR,
+  lfu,
+  lfuda,
+  'linux-lru': linuxLru,
+  lirs,
+  lru,
+  'lru-k': lruK,
+  mru,
+  opt,
+  'qd-lp-fifo': qdLpFifo,
+  random,
+  's3-fifo': s3Fifo,
+  's3-fifo-caffeine': s3FifoCaffeine,
+  'second-chance': secondChance,
+  sieve,
+  slru,
+  'w-tinylfu': wTinyLfu,
+} satisfies Record<keyof typeof policies, MakeNaive>;
 
 /** Settings to test besides each policy's defaults. */
-export const variants: readonly string[] = ['clock:bits=2', 'clock:bits=3', 'clock:bits=7'];
+export const variants: readonly string[] = [
+  '2q:in=0.5',
+  '2q:in=1:out=2',
+  '2q:in=0:out=0',
+  '2q-simple:in=1',
+  'clock:bits=2',
+  'clock:bits=3',
+  'clock:bits=7',
+  'hyperbolic:sample=1',
+  'hyperbolic:sample=3',
+  'linux-lru:batch=1',
+  'linux-lru:batch=4',
+  'lirs:demote=0',
+  'lirs:hir=0.3',
+  'lirs:hir=1',
+  'lru-k:k=1',
+  'lru-k:k=3',
+  'qd-lp-fifo:small=0.5:threshold=2',
+  'qd-lp-fifo:small=0:ghost=0',
+  's3-fifo:threshold=1',
+  's3-fifo:small=0.5:ghost=0',
+  's3-fifo:small=0:ghost=2:threshold=4',
+  's3-fifo-caffeine:small=0.4',
+  's3-fifo-caffeine:small=0:ghost=2:threshold=0:max=1',
+  'slru:segments=2',
+  'slru:segments=1',
+  'w-tinylfu:window=0.3',
+  'w-tinylfu:window=1',
+  'w-tinylfu:ratio=1',
+];

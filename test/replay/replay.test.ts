@@ -6,6 +6,7 @@ import { noteSentences } from '../../src/replay/notes.ts';
 import { KIND_ADD, KIND_DELETE, KIND_REFERENCE, ReferenceLog, readLog } from '../../src/replay/reference-log.ts';
 import { type ReplayOptions, replay } from '../../src/replay/run.ts';
 import { usageByContainer } from '../../src/replay/usage.ts';
+import { naive } from '../policies/naive.ts';
 import { bind, makeIndex, row } from './support.ts';
 
 type Row = [page: number, count: number, container: number, kind?: number];
@@ -107,6 +108,20 @@ describe('a cell of demand references', () => {
       { seed: 5, numRuns: 500 },
     );
   });
+});
+
+it('a cell under opt knows its own future: it hits as often as a policy that reads all references to come', () => {
+  const rows = fc.array(fc.tuple(fc.nat(12), fc.integer({ min: 1, max: 3 }), fc.nat(CONTAINERS - 1)), {
+    maxLength: 60,
+  });
+  fc.assert(
+    fc.property(rows, fc.integer({ min: 1, max: 7 }), (log, capacityPages) => {
+      const ids = log.flatMap(([page, count]) => Array.from({ length: count }, (_, i) => (page + i) >> 1));
+      const twin = naive.opt(capacityPages, {}, ids);
+      const hits = ids.filter((id) => twin.access(id) === null).length;
+      expect(runCell(cell(log as Row[], { policy: 'opt', capacityPages })).hits).toBe(hits);
+    }),
+  );
 });
 
 describe('a cell of fills', () => {
