@@ -71,7 +71,7 @@ export function replayCommand(): Command {
     .addOption(
       new Option(
         '--readahead <model>',
-        'none is all this version models for demand; fills are the recorded kernel’s',
+        'of demand: none (default), or linux, as Linux 6.18 reads ahead; fills are as recorded',
       ).choices(READAHEAD),
     )
     .addOption(
@@ -112,9 +112,9 @@ export function replayCommand(): Command {
 export async function runReplay(flags: ReplayFlags, command: string): Promise<ReplayResult> {
   const backings = backingsOf(flags.backing ?? []);
   const domains = await readDomains(flags.domains);
-  if (flags.readahead === 'linux')
+  if (flags.readahead === 'linux' && flags.from === 'fills')
     throw new UsageError(
-      '--readahead linux: this version has no readahead model; --readahead none gives a lower bound, --from fills what the recorded kernel did',
+      '--readahead linux: the fills of a recording contain the readahead of the kernel that it ran on',
     );
   if (flags.readahead === 'recorded' && flags.from === 'demand')
     throw new UsageError("--readahead recorded: the recorded kernel's readahead is in its fills: use --from fills");
@@ -139,6 +139,7 @@ export async function runReplay(flags: ReplayFlags, command: string): Promise<Re
     mounts: flags.mounts,
     fingerprints: flags.fingerprints,
     containers: flags.containers === undefined ? [] : list('--containers', flags.containers),
+    readahead: flags.readahead === 'linux',
     warmup: whole('--warmup', flags.warmup, 0),
     seed: whole('--seed', flags.seed, 0),
   };
@@ -149,12 +150,12 @@ export async function runReplay(flags: ReplayFlags, command: string): Promise<Re
     ...(workers === undefined ? {} : { workers }),
   });
   for (const sentence of bindings.unknownIds()) process.stderr.write(`foliolab: warning: ${sentence}\n`);
-  const { workload: _, lenient: __, ...effective } = options;
+  const { workload: _, lenient: __, readahead: ___, ...effective } = options;
   const parameters = {
     ...effective,
     sharing: replayed.models,
     policies: replayed.policies,
-    readahead: flags.from === 'fills' ? 'recorded' : 'none',
+    readahead: flags.from === 'fills' ? 'recorded' : (flags.readahead ?? 'none'),
     backing: flags.backing ?? ['file'],
     domains: flags.domains ?? 'one',
     pageBytes: PAGE_SIZE,

@@ -1,6 +1,6 @@
 import { type EvictionPolicy, HIT, nextUses, parsePolicy } from '../policies/index.ts';
 import { replayFills } from './fills.ts';
-import { readLog, type SharedLog } from './reference-log.ts';
+import { KIND_READAHEAD, readLog, type SharedLog } from './reference-log.ts';
 import type { SeriesPoint } from './result.ts';
 import { ResidencySeries } from './series.ts';
 
@@ -109,25 +109,28 @@ function replayDemand(cell: CellInput, policy: EvictionPolicy): CellResult {
   let peak = 0;
 
   for (const block of readLog(cell.log)) {
-    const { rows, timeNs, page, count, container } = block;
+    const { rows, timeNs, page, count, container, kind } = block;
     for (let row = 0; row < rows; row++) {
       const who = container[row]!;
+      const asked = kind[row] !== KIND_READAHEAD;
       const end = page[row]! + count[row]!;
       if (timeNs[row]! >= series.nextNs) series.advance(timeNs[row]!, resident);
       for (let logical = page[row]!; logical < end; logical++) {
         const id = ids[logical]!;
-        const counted = total++ >= warmup;
+        const warm = total >= warmup;
+        const counted = asked && warm;
+        if (asked) total++;
         const outcome = policy.access(id);
         if (counted) containerReferences[who]!++;
         if (outcome === HIT) {
           if (counted) hits++;
           continue;
         }
+        if (warm) evictions += outcome;
         if (counted) {
           containerMisses[who]!++;
           if (seen[id] === 0) coldMisses++;
           else refaults++;
-          evictions += outcome;
         }
         seen[id] = 1;
         for (let v = 0; v < outcome; v++) {

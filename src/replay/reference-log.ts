@@ -18,6 +18,8 @@ const BLOCK_BYTES = KIND_AT + BLOCK_ROWS;
 export const KIND_REFERENCE = 0;
 export const KIND_ADD = 1;
 export const KIND_DELETE = 2;
+/** pages that came in by readahead: nobody asked for them yet */
+export const KIND_READAHEAD = 3;
 
 /** A run of consecutive logical pages by one container at one time, in column form. Valid until the next block. */
 export interface LogBlock {

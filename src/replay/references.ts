@@ -1,7 +1,15 @@
 import { DataError, UsageError } from '../error.ts';
 import { type ImageIndex, TYPE_DIRECTORY } from './image-index/image-index.ts';
 import type { MountMode } from './mount-mode.ts';
-import { KIND_ADD, KIND_DELETE, KIND_REFERENCE, ReferenceLog, type SharedLog } from './reference-log.ts';
+import { DEFAULT_WINDOW_PAGES, Prediction } from './page-cache/predict.ts';
+import {
+  KIND_ADD,
+  KIND_DELETE,
+  KIND_READAHEAD,
+  KIND_REFERENCE,
+  ReferenceLog,
+  type SharedLog,
+} from './reference-log.ts';
 import { mergeByTime, type RowSource } from './trace/merge.ts';
 import { OPS, type TraceRow } from './trace/row.ts';
 
@@ -51,6 +59,8 @@ export interface SkippedRows {
 /** The references of one or more traces, bound to images: dense logical pages, and the log of who touched them when. */
 export interface ReferenceSet {
   from: 'demand' | 'fills';
+  /** of demand: whether the log has what is read ahead of it */
+  readahead: boolean;
   mounts: MountMode;
   log: SharedLog;
   superblocks: Superblock[];
@@ -86,6 +96,8 @@ export interface ReferenceOptions {
   containers?: readonly string[];
   /** Domain of a superblock: by container, mount id and image. */
   domainOf?: (container: string, mount: string, image: ImageIndex) => string;
+  /** Of demand: whether what Linux reads ahead of it comes in, too; see src/replay/page-cache. */
+  readahead?: boolean;
 }
 
 /** The domain of everything where none is given. */
@@ -145,6 +157,11 @@ class ReferenceSetBuilder {
   readonly #containers: string[] = [];
   readonly #containerIds = new Map<string, number>();
   readonly #skipped: SkippedRows = { unknownTouch: 0, pastEnd: 0, directoryPages: 0, otherPages: 0, managedPages: 0 };
+  /** by trace; null without readahead */
+  #predictions: Prediction[] | null = null;
+  /** what a prediction put in for the row at hand, and into whose page cache */
+  readonly #filled: [number, number][] = [];
+  #superblockName = '';
   #seen = new Uint8Array(1 << 16);
   #touched = new Uint32Array(1 << 14);
   #touchedCount = 0;
@@ -157,17 +174,61 @@ class ReferenceSetBuilder {
     this.#options = options;
     this.#wanted = options.containers && options.containers.length > 0 ? new Set(options.containers) : null;
     this.#fills = options.from === 'fills';
+    if (options.readahead) {
+      this.#predictions = traces.map((trace) => {
+        const limits = (mount: string) => ({
+          windowPages: trace.windowPagesOf?.(mount) ?? DEFAULT_WINDOW_PAGES,
+          ioPages: 0,
+        });
+        return new Prediction(trace, limits, {
+          superblockOf: () => this.#superblockName,
+          filled: (page, count) => this.#filled.push([page, count]),
+        });
+      });
+    }
   }
 
   add(source: number, row: TraceRow): void {
-    if (OPS[row.op] !== (this.#fills ? 'fill' : 'demand')) return;
+    const kind = OPS[row.op];
+    const counts = kind === (this.#fills ? 'fill' : 'demand');
+    const reads = this.#predictions !== null && kind !== 'fill';
+    if (!counts && !reads) return;
     const who = this.#traces.length > 1 ? `${source + 1}:${row.container}` : row.container;
     if (this.#wanted !== null) {
       this.#named.add(who);
       if (!this.#wanted.has(who)) return;
     }
-    if (row.timeNs > this.#endNs) this.#endNs = row.timeNs;
     const route = this.#routeOf(source, row, who);
+    if (counts) this.#reference(source, row, who, route);
+    if (reads) this.#readAhead(source, row, who, route);
+  }
+
+  /** Pages of the row's file that Linux reads beside what was asked for. What the log has already it need not say again. */
+  #readAhead(source: number, row: TraceRow, who: string, route: Route): void {
+    const { image } = this.#superblocks[route.superblock]!;
+    const ordinal = image.ordinalOf(row.nid);
+    if (ordinal < 0 || !image.isFile(ordinal)) return;
+    this.#filled.length = 0;
+    this.#superblockName = `${route.superblock} ${route.view}`;
+    this.#predictions![source]!.add(row);
+    if (this.#filled.length === 0) return;
+    const { base } = this.#mapping(route, ordinal, image.pagesOf(ordinal));
+    const container = this.#container(source, row, who);
+    for (const [first, count] of this.#filled) {
+      for (let page = base + first; page < base + first + count; ) {
+        let end = page;
+        while (end < base + first + count && this.#seen[end] === 0) end++;
+        if (end > page) {
+          this.#touch(page, end - page);
+          this.#log.append(row.timeNs, page, end - page, container, KIND_READAHEAD);
+        }
+        page = end + 1;
+      }
+    }
+  }
+
+  #reference(source: number, row: TraceRow, who: string, route: Route): void {
+    if (row.timeNs > this.#endNs) this.#endNs = row.timeNs;
     const { image } = this.#superblocks[route.superblock]!;
     const ordinal = image.ordinalOf(row.nid);
     if (ordinal < 0) {
@@ -229,6 +290,7 @@ class ReferenceSetBuilder {
         throw new UsageError(`no trace has a container '${name}'; there are ${[...this.#named].join(', ')}`);
     return {
       from: this.#options.from,
+      readahead: this.#predictions !== null,
       mounts: this.#options.mounts,
       log: this.#log.finish(),
       superblocks: this.#superblocks,

@@ -224,11 +224,13 @@ function rowOf(
   };
 }
 
-function notesOnRows({ from, skipped }: ReferenceSet, workload: string): Note[] {
+function notesOnRows({ from, readahead, skipped }: ReferenceSet, workload: string): Note[] {
   const notes: Note[] = [];
   if (from === 'demand')
     notes.push({
-      text: 'demand: only the pages that programs touched, without readahead or fault-around: a lower bound of what a kernel caches',
+      text: readahead
+        ? 'demand, with what Linux 6.18 reads ahead of it while nothing is evicted: a page that is missed again later comes in alone'
+        : 'demand: only the pages that programs touched, without readahead or fault-around: a lower bound of what a kernel caches',
     });
   const counts: [number, string][] = [
     [skipped.unknownTouch, `mapped windows whose touched page is unknown, counted as no reference`],

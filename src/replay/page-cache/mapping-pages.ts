@@ -30,12 +30,17 @@ export class MappingPages {
   /** 0: not cached; else the folio's order + 1, with {@link READAHEAD} in a marked folio's first page */
   readonly #state: Uint8Array;
   readonly #rule: Uint8Array;
+  readonly #filled: ((page: number, count: number) => void) | null;
   /** pages cached now */
   cached = 0;
 
-  /** @param pages pages of the file */
-  constructor(pages: number) {
+  /**
+   * @param pages pages of the file
+   * @param filled told of pages that are put in
+   */
+  constructor(pages: number, filled: ((page: number, count: number) => void) | null = null) {
     this.pages = pages;
+    this.#filled = filled;
     this.#state = new Uint8Array(pages);
     this.#rule = new Uint8Array(pages);
   }
@@ -69,6 +74,7 @@ export class MappingPages {
     this.#rule.fill(FILL_RULES.indexOf(rule), page, end);
     if (marked) this.#state[page]! |= READAHEAD;
     this.cached += end - page;
+    this.#filled?.(page, end - page);
   }
 
   /** Takes pages out; those of a folio go together, as events say. */

@@ -24,6 +24,14 @@ export interface PredictionNotes {
   droppedPages: number;
 }
 
+/** What a replay asks of a prediction. */
+export interface PredictionOptions {
+  /** whose page cache a row's file is in, where it isn't its mount's */
+  readonly superblockOf?: (row: TraceRow) => string;
+  /** told of pages of the row's file that it puts in */
+  readonly filled?: (page: number, count: number) => void;
+}
+
 /** A file of a mount under the model. */
 export interface PredictedFile {
   readonly mount: string;
@@ -59,12 +67,14 @@ export class Prediction {
   };
   readonly #trace: TraceBinding;
   readonly #limits: (mount: string) => ReadaheadLimits;
+  readonly #options: PredictionOptions;
   readonly #files = new Map<string, Map<number, ModelFile | null>>();
   readonly #waiting = new Map<number, WaitingFault>();
 
-  constructor(trace: TraceBinding, limits: (mount: string) => ReadaheadLimits) {
+  constructor(trace: TraceBinding, limits: (mount: string) => ReadaheadLimits, options: PredictionOptions = {}) {
     this.#trace = trace;
     this.#limits = limits;
+    this.#options = options;
   }
 
   /** Files that were touched, in the order in which they were. */
@@ -144,10 +154,11 @@ export class Prediction {
 
   /** The file that a row is of; null for what is no regular file, such as a directory. */
   #file(row: TraceRow): ModelFile | null {
-    let files = this.#files.get(row.mount);
+    const superblock = this.#options.superblockOf?.(row) ?? row.mount;
+    let files = this.#files.get(superblock);
     if (files === undefined) {
       files = new Map();
-      this.#files.set(row.mount, files);
+      this.#files.set(superblock, files);
     }
     let file = files.get(row.nid);
     if (file === undefined) {
@@ -161,7 +172,7 @@ export class Prediction {
     const image = this.#trace.imageOf(row.mount, row);
     const ordinal = image.ordinalOf(row.nid);
     if (ordinal < 0 || !image.isFile(ordinal)) return null;
-    const pages = new MappingPages(image.pagesOf(ordinal));
+    const pages = new MappingPages(image.pagesOf(ordinal), this.#options.filled);
     if (!image.header.known.layout) this.notes.withoutLayout.add(row.mount);
     const compressed = image.header.known.layout && image.isCompressed(ordinal);
     const { segmentFlags, segmentOffset, segmentFileBytes } = image.columns;
