@@ -137,6 +137,10 @@ export class Names {
   #slots = new Int32Array(2 * 1024);
   #mask = 1023;
   #bytes = Buffer.alloc(1 << 14);
+  #known = viewOf(this.#bytes);
+  /** the bytes that the last name was in */
+  #input: Uint8Array = this.#bytes;
+  #view = this.#known;
   /** where each ends in the bytes */
   #ends = new Float64Array(512);
   /** distinct names so far */
@@ -144,8 +148,18 @@ export class Names {
 
   /** @returns the number; it is new if it equals what {@link size} was */
   number(bytes: Uint8Array, from: number, to: number): number {
-    let hash = 0x811c9dc5;
-    for (let at = from; at < to; at++) hash = Math.imul(hash ^ bytes[at]!, 0x01000193);
+    if (bytes !== this.#input) {
+      this.#input = bytes;
+      this.#view = viewOf(bytes);
+    }
+    const view = this.#view;
+    let hash = to - from;
+    let at = from;
+    for (; at + 4 <= to; at += 4) {
+      hash = Math.imul(hash ^ view.getInt32(at, true), 0x9e3779b1);
+      hash ^= hash >>> 15;
+    }
+    for (; at < to; at++) hash = Math.imul(hash ^ bytes[at]!, 0x01000193);
     hash ^= hash >>> 15;
     const slots = this.#slots;
     for (let slot = hash & this.#mask; ; slot = (slot + 1) & this.#mask) {
@@ -156,10 +170,12 @@ export class Names {
   }
 
   #is(number: number, bytes: Uint8Array, from: number, to: number): boolean {
-    const known = this.#bytes;
     let at = number === 0 ? 0 : this.#ends[number - 1]!;
     if (this.#ends[number]! - at !== to - from) return false;
-    for (let i = from; i < to; i++) if (known[at++] !== bytes[i]) return false;
+    const known = this.#known;
+    const view = this.#view;
+    for (; from + 4 <= to; from += 4, at += 4) if (known.getInt32(at, true) !== view.getInt32(from, true)) return false;
+    for (; from < to; from++) if (this.#bytes[at++] !== bytes[from]) return false;
     return true;
   }
 
@@ -171,6 +187,7 @@ export class Names {
       const wider = Buffer.alloc(Math.max(2 * this.#bytes.length, end));
       this.#bytes.copy(wider);
       this.#bytes = wider;
+      this.#known = viewOf(wider);
     }
     this.#bytes.set(bytes.subarray(from, to), at);
     if (number === this.#ends.length) {
@@ -199,4 +216,8 @@ export class Names {
     this.#slots = slots;
     this.#mask = mask;
   }
+}
+
+function viewOf(bytes: Uint8Array): DataView {
+  return new DataView(bytes.buffer, bytes.byteOffset, bytes.length);
 }
