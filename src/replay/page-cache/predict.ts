@@ -102,6 +102,7 @@ export class Prediction {
         this.#read(row);
         break;
       case 'fault':
+      case 'fault+':
         this.#fault(row);
         break;
       case 'map':
@@ -138,7 +139,7 @@ export class Prediction {
     if (file === null) return;
     const page = row.pageIndex;
     const waiting = this.#waiting.get(row.task);
-    const tried = waiting !== undefined && waiting.file === file && waiting.page === page;
+    const tried = row.op === 'fault+' || (waiting?.file === file && waiting.page === page);
     if (tried || file.pages.has(page)) this.#waiting.delete(row.task);
     else this.#waiting.set(row.task, { file, page });
     const segment = file.executable.find(([from, end]) => from <= page && page < end);
