@@ -1,8 +1,8 @@
 import { Command } from 'commander';
-import { line } from '../replay/report/csv.ts';
 import { writeFiles } from '../replay/report/index.ts';
 import { documentJson } from '../replay/report/json.ts';
-import { SWEEP_COLUMNS, SWEEP_SCHEMA, type SweepResult } from '../replay/sweep/result.ts';
+import { parquetTable } from '../replay/report/parquet.ts';
+import { SWEEP_COLUMNS, SWEEP_SCHEMA, type SweepResult, sweepCsv } from '../replay/sweep/result.ts';
 import { readStudy, type Study } from '../replay/sweep/study-file.ts';
 import { sweep } from '../replay/sweep/sweep.ts';
 import { VERSION } from '../version.ts';
@@ -24,7 +24,7 @@ export function sweepCommand(): Command {
       'count every combination of traces, sharing models, policies, memory sizes and seeds that a study lists',
     )
     .argument('<file>', 'a study in YAML or JSON, such as examples/sweep.yaml')
-    .requiredOption('-o, --output <dir>', 'where results.csv, results.json and the journal of finished cells go')
+    .requiredOption('-o, --output <dir>', 'where the results and the journal of finished cells go')
     .option('--workers <number>', 'threads at most (default: one a core)')
     .option('--json', 'print the result, too (foliolab.sweep/1)')
     .action(async (file: string, flags: SweepFlags) => {
@@ -54,10 +54,10 @@ export function sweepCommand(): Command {
         notes: [],
         rows: swept.rows,
       };
-      const csv = line(SWEEP_COLUMNS) + result.rows.map((row) => line(SWEEP_COLUMNS.map((name) => row[name]))).join('');
-      const files = new Map([
-        ['results.csv', csv],
+      const files = new Map<string, string | Uint8Array>([
+        ['results.csv', sweepCsv(result)],
         ['results.json', documentJson(result)],
+        ['results.parquet', parquetTable(SWEEP_SCHEMA, SWEEP_COLUMNS, result.rows)],
       ]);
       for (const path of await writeFiles(flags.output, files)) process.stderr.write(`${path}\n`);
       if (flags.json) process.stdout.write(documentJson(result));

@@ -4,7 +4,7 @@ import { join } from 'node:path';
 import { describe, expect, test } from 'vitest';
 import { Journal } from '../../src/replay/sweep/journal.ts';
 import { readStudy } from '../../src/replay/sweep/study-file.ts';
-import { temporaryFile, temporaryFolder } from './support.ts';
+import { parquetLines, temporaryFile, temporaryFolder } from './support.ts';
 
 const ROOT = new URL('../../', import.meta.url).pathname;
 const CLI = join(ROOT, 'dist/cli.js');
@@ -16,8 +16,8 @@ function foliolab(...args: string[]) {
 
 /** Everything that a sweep leaves for its reader; the command names the folder. */
 function results(directory: string): string[] {
-  return ['results.csv', 'results.json'].map((name) =>
-    readFileSync(join(directory, name), 'utf8').replaceAll(directory, 'DIR'),
+  return ['results.csv', 'results.json', 'results.parquet'].map((name) =>
+    readFileSync(join(directory, name), 'latin1').replaceAll(directory, 'DIR'),
   );
 }
 
@@ -27,7 +27,7 @@ function journalLines(directory: string): number {
 }
 
 describe('foliolab sweep', () => {
-  test('counts what replay counts, in the order of the columns', () => {
+  test('counts what replay counts, in the order of the columns', async () => {
     const directory = temporaryFolder();
     const { status, stderr } = foliolab('sweep', EXAMPLE, '-o', directory);
     expect(status).toBe(0);
@@ -68,6 +68,7 @@ describe('foliolab sweep', () => {
         }
       ).inputs.find(({ path }) => path === 'traces/nginx/run.csv.zst')!.sha256,
     );
+    expect(await parquetLines(join(directory, 'results.parquet'))).toEqual([header, ...lines]);
   }, 120_000);
 
   test('killed again and again, goes on where it was and ends with the same bytes', async () => {

@@ -1,3 +1,4 @@
+import { type Columns, csvTable } from '../report/columns.ts';
 import type { ReplayInput } from '../result.ts';
 
 /** The result of a sweep, `foliolab.sweep/1`. All cells are plain numbers. */
@@ -36,21 +37,26 @@ export interface SweepResult {
 }
 
 /** New columns go to the end. */
-export const SWEEP_COLUMNS = [
-  'trace',
-  'mounts',
-  'sharing',
-  'policy',
-  'memory',
-  'capacityPages',
-  'seed',
-  'references',
-  'misses',
-  'coldMisses',
-  'refaults',
-  'missRatio',
-  'footprintPages',
-] as const satisfies readonly (keyof SweepRow)[];
+export const SWEEP_COLUMNS = {
+  trace: 'text',
+  mounts: 'text',
+  sharing: 'text',
+  policy: 'text',
+  memory: 'text',
+  capacityPages: 'whole?',
+  seed: 'whole',
+  references: 'whole',
+  misses: 'whole',
+  coldMisses: 'whole',
+  refaults: 'whole',
+  missRatio: 'number',
+  footprintPages: 'whole',
+} as const satisfies Columns<SweepRow>;
+
+/** One line a cell. */
+export function sweepCsv(result: SweepResult): string {
+  return csvTable(SWEEP_COLUMNS, result.rows);
+}
 
 /** The rows' order, whatever the order in which they were counted. */
 export function byCell(a: SweepRow, b: SweepRow): number {
