@@ -169,13 +169,14 @@ function optionsOf(flags: MrcFlags): MrcOptions {
 
 async function write(directory: string, result: MrcResult): Promise<void> {
   const { mrcCharts } = await import('../replay/curves/chart.ts');
+  const { draw } = await import('../replay/report/draw.ts');
   const { writeFiles } = await import('../replay/report/index.ts');
   const { parquetTable } = await import('../replay/report/parquet.ts');
   const files = new Map<string, string | Uint8Array>([
     ['results.json', documentJson(result)],
     ['results.csv', mrcCsv(result)],
     ['results.parquet', parquetTable(MRC_SCHEMA, MRC_COLUMNS, result.rows)],
-    ...(await mrcCharts(result)),
+    ...(await draw(mrcCharts(result))),
   ]);
   for (const path of await writeFiles(directory, files)) process.stderr.write(`${path}\n`);
 }

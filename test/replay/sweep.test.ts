@@ -16,9 +16,10 @@ function foliolab(...args: string[]) {
 
 /** Everything that a sweep leaves for its reader; the command names the folder. */
 function results(directory: string): string[] {
-  return ['results.csv', 'results.json', 'results.parquet'].map((name) =>
-    readFileSync(join(directory, name), 'latin1').replaceAll(directory, 'DIR'),
-  );
+  return [
+    ...['results.csv', 'results.json', 'results.parquet', 'relative.csv'],
+    ...['heat-map.svg', 'heat-map.png', 'relative.svg', 'relative.png'],
+  ].map((name) => readFileSync(join(directory, name), 'latin1').replaceAll(directory, 'DIR'));
 }
 
 function journalLines(directory: string): number {
@@ -141,6 +142,16 @@ describe('foliolab sweep', () => {
     expect(run().stderr).toContain('4 cells: 0 were there, 4 counted now');
     expect(csv()).toContain('ids,recorded,none,lru,2p,2,1,4,2,2,0,0.5,2\n');
   }, 60_000);
+});
+
+test('a baseline that the study has not is named before anything is counted', () => {
+  const directory = temporaryFolder();
+  const { status, stderr } = foliolab('sweep', EXAMPLE, '-o', join(directory, 'out'), '--baseline', 'arc');
+  expect(status).toBe(2);
+  expect(stderr).toBe(
+    `foliolab: --baseline 'arc' is none of the policies of ${EXAMPLE}: lru, fifo, clock, clock:bits=3\n`,
+  );
+  expect(existsSync(join(directory, 'out'))).toBe(false);
 });
 
 describe('a study', () => {

@@ -2,7 +2,7 @@
 import { line } from './csv.ts';
 
 /** What a column holds: text, a whole number, or a number; with `?` a cell may be null. */
-export type ColumnKind = 'text' | 'text?' | 'whole' | 'whole?' | 'number';
+export type ColumnKind = 'text' | 'text?' | 'whole' | 'whole?' | 'number' | 'number?';
 
 /** Name → kind, in the order of the table. New columns go to the end. */
 export type Columns<Row> = { readonly [Name in keyof Row]?: KindOf<Row[Name]> };
@@ -10,7 +10,7 @@ export type Columns<Row> = { readonly [Name in keyof Row]?: KindOf<Row[Name]> };
 type KindOf<Cell> = null extends Cell
   ? Cell extends string | null
     ? 'text?'
-    : 'whole?'
+    : 'whole?' | 'number?'
   : Cell extends string
     ? 'text'
     : 'whole' | 'number';
