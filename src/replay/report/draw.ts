@@ -9,10 +9,11 @@ export type Specs = Readonly<Record<string, TopLevelSpec | null>>;
 export async function draw(
   specs: Specs,
   formats: readonly ('svg' | 'png')[] = ['svg', 'png'],
+  names: readonly string[] = Object.keys(specs),
 ): Promise<Map<string, string | Uint8Array>> {
   const files = new Map<string, string | Uint8Array>();
   for (const [name, spec] of Object.entries(specs)) {
-    if (spec === null) continue;
+    if (spec === null || !names.includes(name)) continue;
     const svg = await specToSvg(spec, (spec.title as { text: string }).text, name);
     if (formats.includes('svg')) files.set(`${name}.svg`, svg);
     if (formats.includes('png')) files.set(`${name}.png`, svgToPng(svg));
