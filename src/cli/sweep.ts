@@ -1,6 +1,5 @@
 import { Command } from 'commander';
 import { UsageError } from '../error.ts';
-import { draw } from '../replay/report/draw.ts';
 import { writeFiles } from '../replay/report/index.ts';
 import { documentJson } from '../replay/report/json.ts';
 import { parquetTable } from '../replay/report/parquet.ts';
@@ -62,6 +61,7 @@ export function sweepCommand(): Command {
         rows: swept.rows,
         relative: baseline === null ? null : relativeTo(baseline, swept.rows),
       };
+      const { draw } = await import('../replay/report/draw.ts');
       const files = new Map<string, string | Uint8Array>([
         ['results.csv', sweepCsv(result)],
         ['results.json', documentJson(result)],

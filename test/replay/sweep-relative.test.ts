@@ -272,12 +272,15 @@ describe('charts of a sweep', () => {
     expect(svg).toContain('__proto__');
   });
 
-  test('draw no more panels than can be read, and say so', () => {
-    const traces = Array.from({ length: 50 }, (_, i) => `t${i}`);
-    const spec = heatMapChart(resultOf(grid(traces, ['lru', 'fifo'], ['9p'], [1])))!;
-    expect(new Set(valuesOf(spec).map(({ panel }) => panel)).size).toBe(40);
+  test.each([
+    ['panels', 50, ['9p'], 40],
+    ['cells', 6, Array.from({ length: 2000 }, (_, i) => `${i + 1}p`), 2],
+  ])('draw no more %s than can be read, and say so', (_, count, memories, drawn) => {
+    const traces = Array.from({ length: count }, (_, i) => `t${i}`);
+    const spec = heatMapChart({ ...resultOf([]), rows: grid(traces, ['lru', 'fifo'], memories, [1]) })!;
+    expect(new Set(valuesOf(spec).map(({ panel }) => panel)).size).toBe(drawn);
     expect((spec.title as { subtitle: string[] }).subtitle.join(' ')).toContain(
-      'The first 40 of 50 panels; results.csv has all.',
+      `The first ${drawn} of ${count} panels; results.csv has all.`,
     );
   });
 });

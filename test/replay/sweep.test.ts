@@ -144,6 +144,39 @@ describe('foliolab sweep', () => {
   }, 60_000);
 });
 
+test('the SQL of the guide has the answer that it prints', async () => {
+  const guide = readFileSync(join(ROOT, 'docs/sweep.md'), 'utf8');
+  const folder = temporaryFolder();
+  const [study] = /printf '%s\\n' ([^>]*)>/.exec(guide)!.slice(1);
+  const lines = [...study!.matchAll(/'([^']*)'/g)].map(([, text]) =>
+    text!.replaceAll('../traces', join(ROOT, 'traces')),
+  );
+  writeFileSync(join(folder, 'fractions.yaml'), lines.join('\n'));
+  const rows: Record<string, string>[] = [];
+  for (const [at, file] of [EXAMPLE, join(folder, 'fractions.yaml')].entries()) {
+    expect(foliolab('sweep', file, '-o', join(folder, String(at))).status).toBe(0);
+    const [header, ...cells] = (await parquetLines(join(folder, String(at), 'results.parquet'))).map((l) =>
+      l.split(','),
+    );
+    rows.push(...cells.map((row) => Object.fromEntries(row.map((cell, i) => [header![i], cell]))));
+  }
+  const cells = rows.filter(
+    ({ mounts, policy, memory }) => mounts === 'recorded' && policy === 'lru' && /^0\.[124]$/.test(memory!),
+  );
+  const answer = cells
+    .filter(({ sharing }) => sharing === 'per-inode')
+    .map((own) => {
+      const shared = cells.find(
+        ({ sharing, trace, memory }) => sharing === 'fingerprint' && trace === own.trace && memory === own.memory,
+      )!;
+      const ratios = [own, shared].map(({ missRatio }) => Number(Number(missRatio).toFixed(4)));
+      return [own.trace, own.memory, ...ratios, Number(own.misses) - Number(shared.misses)];
+    })
+    .sort((a, b) => Number(b[4]) - Number(a[4]))
+    .slice(0, 5);
+  expect(guide).toContain(`\n${['trace,memory,perInode,fingerprint,missesSaved', ...answer.map(String)].join('\n')}\n`);
+}, 120_000);
+
 test('a baseline that the study has not is named before anything is counted', () => {
   const directory = temporaryFolder();
   const { status, stderr } = foliolab('sweep', EXAMPLE, '-o', join(directory, 'out'), '--baseline', 'arc');

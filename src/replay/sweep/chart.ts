@@ -10,8 +10,9 @@ import type { SweepResult } from './result.ts';
 
 const SCHEMA = 'https://vega.github.io/schema/vega-lite/v6.json';
 const WIDTH = 1120;
-/** Panels of one picture; a picture of more could not be read, and its pixels not held in memory. */
+/** Panels of one picture, and cells of a heat map beyond its first panel: more could not be read, nor its pixels held in memory. */
 const MAX_PANELS = 40;
+const MAX_CELLS = 10_000;
 const CELL_WIDTH = 58;
 /** What is written left of the cells. */
 const LABELS = 170;
@@ -28,11 +29,15 @@ export function sweepCharts(result: SweepResult): Specs {
 export function heatMapChart(result: SweepResult): TopLevelSpec | null {
   const all = heatMaps(result.rows);
   if (all.length === 0) return null;
-  const maps = all.slice(0, MAX_PANELS);
+  const most = all.reduce((most, { cells }) => Math.max(most, cells.length), 1);
+  const maps = all.slice(0, Math.max(1, Math.min(MAX_PANELS, Math.floor(MAX_CELLS / most))));
   const ink = INKS.light;
   const panels = uniqueNames(maps.map(({ title }) => title));
   const policies = uniqueNames(maps[0]!.policies);
-  const top = Math.max(...maps.flatMap(({ cells }) => cells.map(({ missRatio }) => missRatio)), Number.MIN_VALUE);
+  const top = maps.reduce(
+    (top, { cells }) => cells.reduce((most, { missRatio }) => Math.max(most, missRatio), top),
+    Number.MIN_VALUE,
+  );
   const values = maps.flatMap(({ title, memories, cells }: HeatMap) => {
     const sizes = uniqueNames(memories);
     return cells.map(({ policy, memory, missRatio, best }) => ({
@@ -69,7 +74,7 @@ export function heatMapChart(result: SweepResult): TopLevelSpec | null {
       subtitle: lines(
         [
           `Policies from the lowest mean miss ratio to the highest${seeds > 1 ? `; mean of ${seeds} seeds` : ''}. Bold: the lowest of its column, opt aside.`,
-          ...left(all.length, 'results.csv has all.'),
+          ...left(maps.length, all.length, 'results.csv has all.'),
         ],
         Math.max(WIDTH / 2, columns * (LABELS + sizes * CELL_WIDTH)),
       ),
@@ -137,8 +142,8 @@ export function relativeChart({ relative, rows }: SweepResult): TopLevelSpec | n
     low: row.low,
     high: row.high,
   }));
-  const traces = Math.max(...shown.map((row) => row.traces));
-  const cells = Math.max(...shown.map((row) => row.cells));
+  const traces = shown.reduce((most, row) => Math.max(most, row.traces), 0);
+  const cells = shown.reduce((most, row) => Math.max(most, row.cells), 0);
   const width = sizes.size * Math.max(60, order.length * 9 + 14);
   const columns = Math.max(1, Math.min(panels.size, Math.floor(WIDTH / (width + 70))));
   const position = {
@@ -175,7 +180,7 @@ export function relativeChart({ relative, rows }: SweepResult): TopLevelSpec | n
         [
           `1 − miss ratio / the baseline's; above 0 is better. A point is the mean of ${counted(traces, 'trace')}, ${counted(cells, 'cell')}.`,
           ...about(relative, traces, cells),
-          ...left(all.length, 'relative.csv has all.'),
+          ...left(panels.size, all.length, 'relative.csv has all.'),
         ],
         Math.max(WIDTH / 2, columns * (width + 70)),
       ),
@@ -219,8 +224,8 @@ function about({ resamples }: Relative, traces: number, cells: number): string[]
   ];
 }
 
-function left(panels: number, where: string): string[] {
-  return panels > MAX_PANELS ? [`The first ${MAX_PANELS} of ${panels} panels; ${where}`] : [];
+function left(drawn: number, panels: number, where: string): string[] {
+  return panels > drawn ? [`The first ${drawn} of ${panels} panels; ${where}`] : [];
 }
 
 function counted(number: number, what: string): string {
