@@ -46,7 +46,7 @@ function relativeTable({ baseline, resamples, rows }: Relative): string[] {
   return [
     `## Misses saved against ${plain(baseline)}`,
     '',
-    `1 − miss ratio / the baseline's, and 95 % bootstrap intervals over traces and their seeds (${resamples} resamples).`,
+    `1 − miss ratio / the baseline's, and 95 % bootstrap intervals over traces and their seeds (${resamples} resamples), which of fewer than eight traces are too narrow.`,
     '',
     table(['sharing', 'mounts', 'policy', 'memory', 'saved', 'interval', 'traces', 'cells'], body, 4),
     '',
