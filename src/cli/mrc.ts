@@ -1,7 +1,7 @@
 import { Command, Option } from 'commander';
 import { UsageError } from '../error.ts';
 import { policies } from '../policies/index.ts';
-import { mrcCsv } from '../replay/curves/csv.ts';
+import { MRC_COLUMNS, mrcCsv } from '../replay/curves/csv.ts';
 import { type MrcOptions, missRatioCurves } from '../replay/curves/mrc.ts';
 import { MRC_SCHEMA, type MrcResult } from '../replay/curves/result.ts';
 import { parseSize } from '../replay/curves/sizes.ts';
@@ -80,7 +80,7 @@ export function mrcCommand(): Command {
     .option('--workers <number>', 'threads at most (default: one a core)')
     .option('--json', 'print the result as JSON (foliolab.mrc/1)')
     .option('--csv', 'print the rows as CSV')
-    .option('-o, --output <dir>', 'also write results.json, results.csv and charts there')
+    .option('-o, --output <dir>', 'also write the results as JSON, CSV and Parquet, and charts, there')
     .action(async (flags: MrcFlags) => {
       if (flags.json && flags.csv) throw new UsageError('--json and --csv exclude each other');
       if (flags.output !== undefined) await checkFolder(flags.output);
@@ -169,11 +169,14 @@ function optionsOf(flags: MrcFlags): MrcOptions {
 
 async function write(directory: string, result: MrcResult): Promise<void> {
   const { mrcCharts } = await import('../replay/curves/chart.ts');
+  const { draw } = await import('../replay/report/draw.ts');
   const { writeFiles } = await import('../replay/report/index.ts');
+  const { parquetTable } = await import('../replay/report/parquet.ts');
   const files = new Map<string, string | Uint8Array>([
     ['results.json', documentJson(result)],
     ['results.csv', mrcCsv(result)],
-    ...(await mrcCharts(result)),
+    ['results.parquet', parquetTable(MRC_SCHEMA, MRC_COLUMNS, result.rows)],
+    ...(await draw(mrcCharts(result))),
   ]);
   for (const path of await writeFiles(directory, files)) process.stderr.write(`${path}\n`);
 }

@@ -3,13 +3,40 @@ import { stat } from 'node:fs/promises';
 import { basename, dirname } from 'node:path';
 import { Command, Option } from 'commander';
 import { DataError, UsageError } from '../error.ts';
-import { CHARTS, type ChartName } from '../replay/report/charts.ts';
-import { exporters, type Files, FORMATS, type Format, readResult, writeFiles } from '../replay/report/index.ts';
+import { MRC_CHARTS, mrcExporters } from '../replay/curves/exporters.ts';
+import { MRC_SCHEMA } from '../replay/curves/result.ts';
+import { CHARTS } from '../replay/report/charts.ts';
+import { type Exporter, exporters, FORMATS, type Format, readResult, writeFiles } from '../replay/report/index.ts';
+import type { AnyResult } from '../replay/report/read.ts';
+import { REPLAY_SCHEMA } from '../replay/result.ts';
+import { SWEEP_CHARTS, sweepExporters } from '../replay/sweep/exporters.ts';
+import { SWEEP_SCHEMA } from '../replay/sweep/result.ts';
+
+/** What can be made of each kind of result. */
+const KINDS = {
+  [REPLAY_SCHEMA]: { verb: 'replay', charts: CHARTS, exporters },
+  [MRC_SCHEMA]: { verb: 'mrc', charts: MRC_CHARTS, exporters: mrcExporters },
+  [SWEEP_SCHEMA]: { verb: 'sweep', charts: SWEEP_CHARTS, exporters: sweepExporters },
+} as const;
+
+const ALL_CHARTS = [...CHARTS, ...MRC_CHARTS, ...SWEEP_CHARTS] as const;
+type AnyChart = (typeof ALL_CHARTS)[number];
+
+/** Why there is no such chart. */
+const LACK: Readonly<Record<AnyChart, string>> = {
+  memory: 'no row has unlimited memory',
+  residency: 'no row has a series',
+  'hit-ratio': 'no row has limited memory',
+  'miss-ratio': 'no rows',
+  'working-set': 'it was made without --working-set',
+  'heat-map': 'no rows',
+  relative: 'no policy was compared with a baseline',
+};
 
 interface ReportOptions {
   format: Format;
   output?: string;
-  chart?: ChartName;
+  chart?: AnyChart;
 }
 
 async function isDirectory(path: string): Promise<boolean> {
@@ -50,18 +77,22 @@ async function report(path: string, options: ReportOptions): Promise<void> {
     throw new UsageError('a PNG on a terminal cannot be read: add -o FILE');
 
   const result = await readResult(path);
-  const files: Files = await exporters[format](result, chart === undefined ? {} : { charts: [chart] });
-  if (files.size === 0) {
-    const lack = {
-      memory: 'no row has unlimited memory',
-      residency: 'no row has a series',
-      'hit-ratio': 'no row has limited memory',
-    };
+  const kind = KINDS[result.schema];
+  const exporter = kind.exporters[format] as Exporter<AnyResult, AnyChart> | undefined;
+  if (exporter === undefined)
+    throw new UsageError(
+      `${path}: --format ${format} is not made of a result of ${kind.verb}, only ${Object.keys(kind.exporters).join(', ')}`,
+    );
+  if (chart !== undefined && !(kind.charts as readonly AnyChart[]).includes(chart))
+    throw new UsageError(
+      `${path}: --chart ${chart} is not made of a result of ${kind.verb}, only ${kind.charts.join(', ')}`,
+    );
+  const files = await exporter(result, chart === undefined ? {} : { charts: [chart] });
+  if (files.size === 0)
     throw new DataError(
       path,
-      chart === undefined ? 'no rows: there is nothing to draw' : `${lack[chart]}: there is no ${chart} chart`,
+      chart === undefined ? 'no rows: there is nothing to draw' : `${LACK[chart]}: there is no ${chart} chart`,
     );
-  }
   if (drawn && chart === undefined) {
     await writeFiles(output!, files);
     return;
@@ -74,10 +105,10 @@ async function report(path: string, options: ReportOptions): Promise<void> {
 
 export function reportCommand(): Command {
   return new Command('report')
-    .description('render the results of a replay again: as a mail, a page, a table, charts')
-    .argument('<results>', 'results JSON of replay or demo')
+    .description('render results again: as a mail, a page, a table, charts')
+    .argument('<results>', 'results JSON of replay, demo, mrc or sweep')
     .addOption(new Option('--format <format>', 'what to make').choices(FORMATS).makeOptionMandatory())
-    .addOption(new Option('--chart <name>', 'one chart only (svg, png)').choices(CHARTS))
+    .addOption(new Option('--chart <name>', 'one chart only (svg, png)').choices(ALL_CHARTS))
     .option('-o, --output <path>', 'file or directory to write; text goes to stdout without it')
     .addHelpText(
       'after',
@@ -86,7 +117,9 @@ Examples:
   foliolab report results.json --format mail
   foliolab report results.json --format html -o report.html
   foliolab report results.json --format png -o charts/
-  foliolab report results.json --format svg --chart memory > memory.svg`,
+  foliolab report results.json --format svg --chart memory > memory.svg
+
+Results of mrc and sweep are made into md, csv, json, svg and png.`,
     )
     .action(report);
 }

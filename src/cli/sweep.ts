@@ -1,8 +1,11 @@
 import { Command } from 'commander';
-import { line } from '../replay/report/csv.ts';
+import { UsageError } from '../error.ts';
 import { writeFiles } from '../replay/report/index.ts';
 import { documentJson } from '../replay/report/json.ts';
-import { SWEEP_COLUMNS, SWEEP_SCHEMA, type SweepResult } from '../replay/sweep/result.ts';
+import { parquetTable } from '../replay/report/parquet.ts';
+import { sweepCharts } from '../replay/sweep/chart.ts';
+import { relativeCsv, relativeTo } from '../replay/sweep/relative.ts';
+import { SWEEP_COLUMNS, SWEEP_SCHEMA, type SweepResult, sweepCsv } from '../replay/sweep/result.ts';
 import { readStudy, type Study } from '../replay/sweep/study-file.ts';
 import { sweep } from '../replay/sweep/sweep.ts';
 import { VERSION } from '../version.ts';
@@ -13,6 +16,7 @@ import { userCache } from './user-cache.ts';
 
 interface SweepFlags {
   output: string;
+  baseline?: string;
   workers?: string;
   json?: boolean;
 }
@@ -24,13 +28,15 @@ export function sweepCommand(): Command {
       'count every combination of traces, sharing models, policies, memory sizes and seeds that a study lists',
     )
     .argument('<file>', 'a study in YAML or JSON, such as examples/sweep.yaml')
-    .requiredOption('-o, --output <dir>', 'where results.csv, results.json and the journal of finished cells go')
+    .requiredOption('-o, --output <dir>', 'where the results and the journal of finished cells go')
+    .option('--baseline <policy>', 'what the others are compared with, of the study (default: lru, if it has it)')
     .option('--workers <number>', 'threads at most (default: one a core)')
     .option('--json', 'print the result, too (foliolab.sweep/1)')
     .action(async (file: string, flags: SweepFlags) => {
       await checkFolder(flags.output);
       const workers = flags.workers === undefined ? undefined : whole('--workers', flags.workers, 1);
       const study = await readStudy(file);
+      const baseline = baselineOf(study, flags.baseline);
       const bar = new Progress();
       const swept = await sweep(study, flags.output, {
         workers,
@@ -53,15 +59,28 @@ export function sweepCommand(): Command {
         parameters: parametersOf(study),
         notes: [],
         rows: swept.rows,
+        relative: baseline === null ? null : relativeTo(baseline, swept.rows),
       };
-      const csv = line(SWEEP_COLUMNS) + result.rows.map((row) => line(SWEEP_COLUMNS.map((name) => row[name]))).join('');
-      const files = new Map([
-        ['results.csv', csv],
+      const { draw } = await import('../replay/report/draw.ts');
+      const files = new Map<string, string | Uint8Array>([
+        ['results.csv', sweepCsv(result)],
         ['results.json', documentJson(result)],
+        ['results.parquet', parquetTable(SWEEP_SCHEMA, SWEEP_COLUMNS, result.rows)],
+        ...(result.relative === null ? [] : [['relative.csv', relativeCsv(result.relative)] as const]),
+        ...(await draw(sweepCharts(result))),
       ]);
       for (const path of await writeFiles(flags.output, files)) process.stderr.write(`${path}\n`);
       if (flags.json) process.stdout.write(documentJson(result));
     });
+}
+
+/** @throws UsageError when the study has no such policy */
+function baselineOf({ path, policies }: Study, asked: string | undefined): string | null {
+  const labels = policies.map(({ label }) => label);
+  if (asked === undefined) return labels.includes('lru') ? 'lru' : null;
+  if (!labels.includes(asked))
+    throw new UsageError(`--baseline '${asked}' is none of the policies of ${path}: ${labels.join(', ')}`);
+  return asked;
 }
 
 /** Every effective parameter. */

@@ -1,8 +1,9 @@
 import { createHash } from 'node:crypto';
-import { mkdtempSync, writeFileSync } from 'node:fs';
+import { mkdtempSync, readFileSync, writeFileSync } from 'node:fs';
 import { rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { parquetMetadataAsync, parquetReadObjects } from 'hyparquet';
 import { onTestFinished } from 'vitest';
 import { IndexBuilder, type IndexedExtent, type IndexedInode } from '../../src/replay/image-index/builder.ts';
 import type { ImageIndex } from '../../src/replay/image-index/image-index.ts';
@@ -27,6 +28,16 @@ export function temporaryFile(name: string, content: string | Uint8Array): strin
   const path = join(temporaryFolder(), name);
   writeFileSync(path, content);
   return path;
+}
+
+/** The lines of a CSV with the content of a Parquet file, as hyparquet reads it; no field of it needs quotes. */
+export async function parquetLines(path: string): Promise<string[]> {
+  const { buffer, byteOffset, length } = readFileSync(path);
+  const file = buffer.slice(byteOffset, byteOffset + length) as ArrayBuffer;
+  const { schema } = await parquetMetadataAsync(file);
+  const names = schema.slice(1).map(({ name }) => name);
+  const rows = await parquetReadObjects({ file });
+  return [names, ...rows.map((row) => names.map((name) => row[name] ?? ''))].map((cells) => cells.join(','));
 }
 
 export interface FileSpec {

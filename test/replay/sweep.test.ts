@@ -4,7 +4,7 @@ import { join } from 'node:path';
 import { describe, expect, test } from 'vitest';
 import { Journal } from '../../src/replay/sweep/journal.ts';
 import { readStudy } from '../../src/replay/sweep/study-file.ts';
-import { temporaryFile, temporaryFolder } from './support.ts';
+import { parquetLines, temporaryFile, temporaryFolder } from './support.ts';
 
 const ROOT = new URL('../../', import.meta.url).pathname;
 const CLI = join(ROOT, 'dist/cli.js');
@@ -16,9 +16,10 @@ function foliolab(...args: string[]) {
 
 /** Everything that a sweep leaves for its reader; the command names the folder. */
 function results(directory: string): string[] {
-  return ['results.csv', 'results.json'].map((name) =>
-    readFileSync(join(directory, name), 'utf8').replaceAll(directory, 'DIR'),
-  );
+  return [
+    ...['results.csv', 'results.json', 'results.parquet', 'relative.csv'],
+    ...['heat-map.svg', 'heat-map.png', 'relative.svg', 'relative.png'],
+  ].map((name) => readFileSync(join(directory, name), 'latin1').replaceAll(directory, 'DIR'));
 }
 
 function journalLines(directory: string): number {
@@ -27,7 +28,7 @@ function journalLines(directory: string): number {
 }
 
 describe('foliolab sweep', () => {
-  test('counts what replay counts, in the order of the columns', () => {
+  test('counts what replay counts, in the order of the columns', async () => {
     const directory = temporaryFolder();
     const { status, stderr } = foliolab('sweep', EXAMPLE, '-o', directory);
     expect(status).toBe(0);
@@ -68,6 +69,7 @@ describe('foliolab sweep', () => {
         }
       ).inputs.find(({ path }) => path === 'traces/nginx/run.csv.zst')!.sha256,
     );
+    expect(await parquetLines(join(directory, 'results.parquet'))).toEqual([header, ...lines]);
   }, 120_000);
 
   test('killed again and again, goes on where it was and ends with the same bytes', async () => {
@@ -140,6 +142,49 @@ describe('foliolab sweep', () => {
     expect(run().stderr).toContain('4 cells: 0 were there, 4 counted now');
     expect(csv()).toContain('ids,recorded,none,lru,2p,2,1,4,2,2,0,0.5,2\n');
   }, 60_000);
+});
+
+test('the SQL of the guide has the answer that it prints', async () => {
+  const guide = readFileSync(join(ROOT, 'docs/sweep.md'), 'utf8');
+  const folder = temporaryFolder();
+  const [study] = /printf '%s\\n' ([^>]*)>/.exec(guide)!.slice(1);
+  const lines = [...study!.matchAll(/'([^']*)'/g)].map(([, text]) =>
+    text!.replaceAll('../traces', join(ROOT, 'traces')),
+  );
+  writeFileSync(join(folder, 'fractions.yaml'), lines.join('\n'));
+  const rows: Record<string, string>[] = [];
+  for (const [at, file] of [EXAMPLE, join(folder, 'fractions.yaml')].entries()) {
+    expect(foliolab('sweep', file, '-o', join(folder, String(at))).status).toBe(0);
+    const [header, ...cells] = (await parquetLines(join(folder, String(at), 'results.parquet'))).map((l) =>
+      l.split(','),
+    );
+    rows.push(...cells.map((row) => Object.fromEntries(row.map((cell, i) => [header![i], cell]))));
+  }
+  const cells = rows.filter(
+    ({ mounts, policy, memory }) => mounts === 'recorded' && policy === 'lru' && /^0\.[124]$/.test(memory!),
+  );
+  const answer = cells
+    .filter(({ sharing }) => sharing === 'per-inode')
+    .map((own) => {
+      const shared = cells.find(
+        ({ sharing, trace, memory }) => sharing === 'fingerprint' && trace === own.trace && memory === own.memory,
+      )!;
+      const ratios = [own, shared].map(({ missRatio }) => Number(Number(missRatio).toFixed(4)));
+      return [own.trace, own.memory, ...ratios, Number(own.misses) - Number(shared.misses)];
+    })
+    .sort((a, b) => Number(b[4]) - Number(a[4]))
+    .slice(0, 5);
+  expect(guide).toContain(`\n${['trace,memory,perInode,fingerprint,missesSaved', ...answer.map(String)].join('\n')}\n`);
+}, 120_000);
+
+test('a baseline that the study has not is named before anything is counted', () => {
+  const directory = temporaryFolder();
+  const { status, stderr } = foliolab('sweep', EXAMPLE, '-o', join(directory, 'out'), '--baseline', 'arc');
+  expect(status).toBe(2);
+  expect(stderr).toBe(
+    `foliolab: --baseline 'arc' is none of the policies of ${EXAMPLE}: lru, fifo, clock, clock:bits=3\n`,
+  );
+  expect(existsSync(join(directory, 'out'))).toBe(false);
 });
 
 describe('a study', () => {

@@ -1,44 +1,17 @@
-/** Charts of miss-ratio curves as vega-lite specs, SVG and PNG. */
+/** Charts of miss-ratio curves as vega-lite specs. */
 import type { TopLevelSpec } from 'vega-lite';
-import { svgToPng } from '../report/png.ts';
-import { specToSvg } from '../report/svg.ts';
-import { chartConfig, INKS } from '../report/theme.ts';
+import type { Specs } from '../report/draw.ts';
+import { chartConfig, INKS, LINE_COLOURS } from '../report/theme.ts';
 import type { MrcResult, MrcRow } from './result.ts';
 
 const SCHEMA = 'https://vega.github.io/schema/vega-lite/v6.json';
 const WIDTH = 640;
 const HEIGHT = 360;
-/** Okabe and Ito's colours, then others that are told apart from them; black and grey are for the bounds. */
-const COLOURS = [
-  '#0072b2',
-  '#e69f00',
-  '#009e73',
-  '#cc79a7',
-  '#d55e00',
-  '#56b4e9',
-  '#7a5195',
-  '#8c6d31',
-  '#1b9e9e',
-  '#a6761d',
-  '#e7298a',
-  '#666600',
-];
 const OPT = 'OPT: no policy is below';
 
-/** Every chart that has data, by file name. */
-export async function mrcCharts(result: MrcResult): Promise<Map<string, string | Uint8Array>> {
-  const files = new Map<string, string | Uint8Array>();
-  for (const [name, spec] of Object.entries({
-    'miss-ratio': missRatioChart(result),
-    'working-set': workingSetChart(result),
-  })) {
-    if (spec === null) continue;
-    const { text } = spec.title as { text: string };
-    const svg = await specToSvg(spec, text, name);
-    files.set(`${name}.svg`, svg);
-    files.set(`${name}.png`, svgToPng(svg));
-  }
-  return files;
+/** By file name. */
+export function mrcCharts(result: MrcResult): Specs {
+  return { 'miss-ratio': missRatioChart(result), 'working-set': workingSetChart(result) };
 }
 
 /** Miss ratio by cache size: one panel a cache, one line a policy, below them what no policy can be better than. */
@@ -61,7 +34,7 @@ export function missRatioChart(result: MrcResult): TopLevelSpec | null {
   values.push({ panel: panels[0], ratio: bounds.coldMissRatio, kind: 'cold' });
   const ink = INKS.light;
   const lines = [...policies, ...(values.some((value) => 'line' in value && value.line === OPT) ? [OPT] : [])];
-  const colours = lines.map((line, at) => (line === OPT ? ink.muted : COLOURS[at % COLOURS.length]!));
+  const colours = lines.map((line, at) => (line === OPT ? ink.muted : LINE_COLOURS[at % LINE_COLOURS.length]!));
   const about = sample === null ? '' : `, estimated from ${(100 * sample.rate).toPrecision(2)} % of the ids`;
   const x = {
     field: 'size',
@@ -152,7 +125,7 @@ export function workingSetChart({ workingSet, trace }: MrcResult): TopLevelSpec 
     encoding: {
       x: { field: 'end', type: 'quantitative', title: 'references', axis: { format: '~s', grid: false, tickCount: 6 } },
       y: { field: 'pages', type: 'quantitative', title: null, axis: { tickCount: 5, ticks: false, domain: false } },
-      color: { field: 'line', type: 'nominal', scale: { range: [COLOURS[0], COLOURS[1]] } },
+      color: { field: 'line', type: 'nominal', scale: { range: [LINE_COLOURS[0], LINE_COLOURS[1]] } },
     },
   } as TopLevelSpec;
 }

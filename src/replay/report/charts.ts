@@ -58,7 +58,7 @@ export function name(text: string): string {
 }
 
 /** Names cut to fit may collide; what a panel is keyed by may not. */
-function uniqueNames(keys: Iterable<string>): Map<string, string> {
+export function uniqueNames(keys: Iterable<string>): Map<string, string> {
   const names = new Map<string, string>();
   const taken = new Set<string>();
   for (const key of keys) {
@@ -72,7 +72,7 @@ function uniqueNames(keys: Iterable<string>): Map<string, string> {
 }
 
 /** Lines of a subtitle that fit `width` at its size, about 6.3 px a character. */
-function lines(sentences: string[], width: number): string[] {
+export function lines(sentences: string[], width: number): string[] {
   const most = Math.max(30, Math.floor(width / 6.3));
   const out: string[] = [''];
   for (const word of sentences.join(' ').split(' ')) {

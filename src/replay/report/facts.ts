@@ -314,7 +314,7 @@ function byKey(_key: string, value: unknown): unknown {
 }
 
 /** `key: value` lines of the parameters by name, nested values as JSON. */
-export function parameterLines(result: ReplayResult): string[] {
+export function parameterLines(result: Pick<ReplayResult, 'parameters'>): string[] {
   return Object.entries(byKey('', result.parameters) as Record<string, unknown>)
     .filter(([, value]) => value !== undefined)
     .map(([key, value]) => `${key}: ${typeof value === 'string' ? value : JSON.stringify(value, byKey)}`);

@@ -15,7 +15,7 @@ import {
 import { clean, percent } from './text.ts';
 
 /** Text that stays text: every character Markdown or HTML would act on is escaped. */
-function plain(text: string): string {
+export function plain(text: string): string {
   return clean(text)
     .replace(/[\\`*_{}[\]()#+!|~$]/g, '\\$&')
     .replaceAll('&', '&amp;')
@@ -31,7 +31,7 @@ function code(text: string): string {
   return `${fence}${pad}${clean(text)}${pad}${fence}`;
 }
 
-function table(head: string[], rows: string[][], left: number): string {
+export function table(head: string[], rows: string[][], left: number): string {
   const rule = head.map((_, i) => (i < left ? '---' : '---:'));
   return [head, rule, ...rows].map((cells) => `| ${cells.join(' | ')} |`).join('\n');
 }
@@ -81,10 +81,25 @@ export function toMarkdown(result: ReplayResult): string {
   const froms = (['demand', 'fills'] as const).filter((from) => result.rows.some((r) => r.from === from));
   lines.push('## Parameters', '', ...froms.map((from) => `- from ${from}: ${fromMeaning(result, from)}`));
   lines.push(...parameterLines(result).map((p) => `- ${plain(p)}`), '');
-  const inputs = result.inputs.map((i) => `- ${i.kind} ${code(i.path)}<br>sha256 ${code(i.sha256)}`);
-  lines.push('## Inputs', '', ...(inputs.length > 0 ? inputs : ['none']), '');
-  // Four columns of indentation are code that nothing in the text can end.
-  lines.push('## Reproduce', '', `    ${clean(result.command)}`, '');
-  lines.push(`foliolab ${plain(result.versions.foliolab)}, Node.js ${plain(result.versions.node)}`);
+  lines.push(...provenance(result));
   return `${lines.join('\n')}\n`;
+}
+
+/** What it was made of, and how to make it again. */
+export function provenance(result: Pick<ReplayResult, 'inputs' | 'command' | 'versions'>): string[] {
+  const inputs = result.inputs.map((i) => `- ${i.kind} ${code(i.path)}<br>sha256 ${code(i.sha256)}`);
+  return [
+    ...['## Inputs', '', ...(inputs.length > 0 ? inputs : ['none']), ''],
+    // Four columns of indentation are code that nothing in the text can end.
+    ...['## Reproduce', '', `    ${clean(result.command)}`, ''],
+    `foliolab ${plain(result.versions.foliolab)}, Node.js ${plain(result.versions.node)}`,
+  ];
+}
+
+/** Sentences a reader must know, if there are any, and every parameter. */
+export function notesAndParameters(result: Pick<ReplayResult, 'notes' | 'parameters'>): string[] {
+  return [
+    ...(result.notes.length > 0 ? ['## Notes', '', ...result.notes.map((note) => `- ${plain(note)}`), ''] : []),
+    ...['## Parameters', '', ...parameterLines(result).map((parameter) => `- ${plain(parameter)}`), ''],
+  ];
 }

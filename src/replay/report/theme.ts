@@ -60,6 +60,22 @@ export const INKS: Readonly<Record<ThemeName, Ink>> = {
   },
 };
 
+/** Okabe and Ito's colours, then others that are told apart from them; black and grey are for the bounds. */
+export const LINE_COLOURS = [
+  '#0072b2',
+  '#e69f00',
+  '#009e73',
+  '#cc79a7',
+  '#d55e00',
+  '#56b4e9',
+  '#7a5195',
+  '#8c6d31',
+  '#1b9e9e',
+  '#a6761d',
+  '#e7298a',
+  '#666600',
+];
+
 /** One ink per model, in the order of `models`. */
 export function modelInks(models: readonly string[], theme: ThemeName): { fill: string; text: string }[] {
   const ink = INKS[theme];

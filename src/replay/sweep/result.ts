@@ -1,4 +1,6 @@
+import { type Columns, csvTable } from '../report/columns.ts';
 import type { ReplayInput } from '../result.ts';
+import type { Relative } from './relative.ts';
 
 /** The result of a sweep, `foliolab.sweep/1`. All cells are plain numbers. */
 export const SWEEP_SCHEMA = 'foliolab.sweep/1';
@@ -33,32 +35,42 @@ export interface SweepResult {
   parameters: Record<string, unknown>;
   notes: string[];
   rows: SweepRow[];
+  /** null: nothing was compared */
+  relative: Relative | null;
 }
 
 /** New columns go to the end. */
-export const SWEEP_COLUMNS = [
-  'trace',
-  'mounts',
-  'sharing',
-  'policy',
-  'memory',
-  'capacityPages',
-  'seed',
-  'references',
-  'misses',
-  'coldMisses',
-  'refaults',
-  'missRatio',
-  'footprintPages',
-] as const satisfies readonly (keyof SweepRow)[];
+export const SWEEP_COLUMNS = {
+  trace: 'text',
+  mounts: 'text',
+  sharing: 'text',
+  policy: 'text',
+  memory: 'text',
+  capacityPages: 'whole?',
+  seed: 'whole',
+  references: 'whole',
+  misses: 'whole',
+  coldMisses: 'whole',
+  refaults: 'whole',
+  missRatio: 'number',
+  footprintPages: 'whole',
+} as const satisfies Columns<SweepRow>;
+
+/** One line a cell. */
+export function sweepCsv(result: SweepResult): string {
+  return csvTable(SWEEP_COLUMNS, result.rows);
+}
 
 /** The rows' order, whatever the order in which they were counted. */
 export function byCell(a: SweepRow, b: SweepRow): number {
   for (const key of ['trace', 'mounts', 'sharing', 'policy'] as const)
     if (a[key] !== b[key]) return a[key] < b[key] ? -1 : 1;
-  return (
-    bySize(a.capacityPages, b.capacityPages) || (a.memory < b.memory ? -1 : a.memory > b.memory ? 1 : a.seed - b.seed)
-  );
+  return byCapacity(a, b) || (a.memory < b.memory ? -1 : a.memory > b.memory ? 1 : a.seed - b.seed);
+}
+
+/** From the least memory to the most; unlimited last. */
+export function byCapacity(a: SweepRow, b: SweepRow): number {
+  return bySize(a.capacityPages, b.capacityPages);
 }
 
 function bySize(a: number | null, b: number | null): number {

@@ -7,7 +7,7 @@ import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { policies } from '../../../src/policies/index.ts';
 import type { MrcResult } from '../../../src/replay/curves/result.ts';
 import { goldenTraces, oracleGeneral } from '../../policies/golden-traces.ts';
-import { temporaryFile, temporaryFolder } from '../support.ts';
+import { parquetLines, temporaryFile, temporaryFolder } from '../support.ts';
 
 const ROOT = new URL('../../../', import.meta.url).pathname;
 let folder = '';
@@ -163,15 +163,16 @@ describe('mrc', () => {
     expect(bare.rows[0]!.misses).toBe(rowOf(['--sharing', 'per-inode']).misses);
   });
 
-  test('writes results and charts', () => {
+  test('writes results and charts', async () => {
     const output = join(temporaryFolder(), 'out');
     const trace = temporaryFile('requests.oracleGeneral', short(5000));
     const { status, stderr } = foliolab('mrc', '--trace', trace, '--policy', 'lru,fifo', '--working-set', '-o', output);
     expect(status).toBe(0);
     expect(stderr.trim().split('\n')).toEqual(
-      ['results.json', 'results.csv', 'miss-ratio.svg', 'miss-ratio.png', 'working-set.svg', 'working-set.png'].map(
-        (name) => join(output, name),
-      ),
+      [
+        ...['results.json', 'results.csv', 'results.parquet'],
+        ...['miss-ratio.svg', 'miss-ratio.png', 'working-set.svg', 'working-set.png'],
+      ].map((name) => join(output, name)),
     );
     const result = JSON.parse(readFileSync(join(output, 'results.json'), 'utf8')) as MrcResult;
     expect(result.bounds.opt!.map(({ size }) => size)).toEqual(
@@ -181,6 +182,7 @@ describe('mrc', () => {
       expect(missRatio).toBeLessThanOrEqual(result.rows[at]!.missRatio);
     const lines = readFileSync(join(output, 'results.csv'), 'utf8').trim().split('\n');
     expect(lines).toHaveLength(1 + result.rows.length);
+    expect(await parquetLines(join(output, 'results.parquet'))).toEqual(lines);
   }, 60_000);
 
   test('says where a trace or an option is wrong', () => {
