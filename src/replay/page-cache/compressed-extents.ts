@@ -4,12 +4,14 @@ import { PAGE_SIZE } from '../result.ts';
 import type { MappingPages } from './mapping-pages.ts';
 import type { FillFurther } from './readahead.ts';
 
-const LZ4 = CODECS.indexOf('lz4');
-const NONE = CODECS.indexOf('none');
+/** Codecs whose extents are looked up whole: z_erofs_map_blocks_iter() names them. */
+const WHOLE = (['lzma', 'deflate', 'zstd'] as const).map((codec) => CODECS.indexOf(codec));
+/** Z_EROFS_PCLUSTER_MAX_DSIZE: Linux refuses what decodes to more. */
+const MAX_EXTENT_PAGES = (12 * 2 ** 20) / PAGE_SIZE;
 
 /**
  * What EROFS decodes beside the pages it is asked for: z_erofs_pcluster_readmore(), fs/erofs/zdata.c, Linux 6.18. From the start of the
- * extent that the first page lies in; of an extent that isn't LZ4's also to its end, for its whole length is looked up
+ * extent that the first page lies in; of one in LZMA, DEFLATE or Zstandard also to its end, for its whole length is looked up
  * (EROFS_GET_BLOCKS_READMORE, z_erofs_map_blocks_iter(), fs/erofs/zmap.c).
  */
 export class CompressedExtents implements FillFurther {
@@ -50,7 +52,7 @@ export class CompressedExtents implements FillFurther {
   #before(pages: MappingPages, first: number): void {
     const extent = this.#encoded(first * PAGE_SIZE);
     if (extent < 0) return;
-    const from = Math.ceil(this.#index.columns.extentLa[extent]! / PAGE_SIZE);
+    const from = Math.max(Math.ceil(this.#index.columns.extentLa[extent]! / PAGE_SIZE), first - MAX_EXTENT_PAGES);
     for (let page = first - 1; page >= from; page--)
       if (!pages.has(page)) pages.add(page, 0, false, 'EROFS: from the start of the compressed extent');
   }
@@ -71,13 +73,12 @@ export class CompressedExtents implements FillFurther {
   }
 
   #wholeLength(extent: number): boolean {
-    const codec = this.#index.columns.extentCodec[extent]!;
-    return codec !== LZ4 && codec !== NONE;
+    return WHOLE.includes(this.#index.columns.extentCodec[extent]!);
   }
 
   /** page behind the last that has bytes of an extent */
   #endPage(extent: number): number {
     const { extentLa, extentLlen } = this.#index.columns;
-    return Math.ceil((extentLa[extent]! + extentLlen[extent]!) / PAGE_SIZE);
+    return Math.ceil((extentLa[extent]! + Math.min(extentLlen[extent]!, MAX_EXTENT_PAGES * PAGE_SIZE)) / PAGE_SIZE);
   }
 }

@@ -85,39 +85,61 @@ export class MappingPages {
   }
 
   /**
-   * The first page from `page` on that isn't cached, or one past `page + most` when none of so many is: page_cache_next_miss(),
-   * mm/filemap.c, as it is and not as it is meant. Its XArray cursor goes to the first slot of a large folio when it starts inside one,
-   * but counts on from where it was asked: until it leaves the node it looks that many slots behind what it reports.
+   * The first page from `page` on that isn't cached, or `page + most` when none of so many is: page_cache_next_miss(), mm/filemap.c, as it
+   * is and not as it is meant. Its XArray cursor (lib/xarray.c) goes to the first slot of a large folio when it starts inside one, but
+   * counts on from where it was asked: until it leaves the node it looks that many slots behind what it reports.
    */
   nextMiss(page: number, most: number): number {
     if (!this.has(page)) return page;
-    let slot = this.#slot(page);
+    let slot = this.head(page);
     for (let at = page + 1; at < page + most; at++) {
-      slot = slot % NODE === NODE - 1 ? at : slot + 1;
+      if (this.#fillsSlots(slot)) {
+        // __xas_next(): the cursor moves unless the count is in its slot already.
+        if (digit(slot, NODE) !== digit(at, NODE)) slot = this.#descend(slot + NODE, at);
+      } else slot = slot % NODE === NODE - 1 ? this.#descend(slot + 1, at) : slot + 1;
       if (!this.has(slot)) return at;
     }
     return page + most;
   }
 
-  /** The same backwards, page_cache_prev_miss(): −1 when all pages down to the first are cached. */
+  /**
+   * The same backwards, page_cache_prev_miss(): −1 when all pages down to the first are cached. When none of `most` is missing it
+   * returns the last that it looked at, though it is cached.
+   */
   previousMiss(page: number, most: number): number {
     if (!this.has(page)) return page;
-    let slot = this.#slot(page);
+    let slot = this.head(page);
     for (let at = page - 1; at > page - most; at--) {
       if (at < 0) return -1;
-      const node = slot - (slot % NODE);
-      if (slot !== node) slot--;
-      // __xas_prev() leaves the node unless the count has come to its first slot only now.
-      else if (at % NODE !== 0) {
-        if (node === 0) return at;
-        slot = node - NODE + (at % NODE);
+      let span = this.#fillsSlots(slot) ? NODE : 1;
+      if (span === 1 && slot % NODE !== 0) slot--;
+      // __xas_prev(): the cursor moves unless the count has come to its slot only now.
+      else if (digit(slot, span) !== digit(at, span)) {
+        // Up from nodes in whose first slot it is, then one back, and down again where the count says.
+        while (digit(slot, span) === 0) {
+          span *= NODE;
+          if (span > slot) return at;
+        }
+        slot = this.#descend((Math.floor(slot / span) - 1) * span + (at % span), at);
       }
       if (!this.has(slot)) return at;
     }
-    return page - most;
+    return page - most + 1;
   }
 
-  #slot(page: number): number {
-    return this.#state[page]! - 1 < ORDER_OF_NODE ? this.head(page) : page;
+  /** Whether the folio at a page fills slots of the level above, NODE pages each. */
+  #fillsSlots(page: number): boolean {
+    return (this.#state[page]! & ~READAHEAD) - 1 >= ORDER_OF_NODE;
   }
+
+  /** From a slot of the level above, given by a page in it: the folio that fills it, or in the node below where the count says. */
+  #descend(page: number, at: number): number {
+    const first = page - (page % NODE);
+    return this.#fillsSlots(first) ? first : first + (at % NODE);
+  }
+}
+
+/** A page's place in its node, at the level whose slots are of `span` pages: get_offset(). */
+function digit(page: number, span: number): number {
+  return Math.floor(page / span) % NODE;
 }

@@ -2,8 +2,8 @@ import type { FillRule, MappingPages } from './mapping-pages.ts';
 
 /*
  * Linux's readahead, mm/readahead.c and mm/filemap.c as of 6.18, for mappings that support large folios, as EROFS's do. Names are the
- * kernel's. All numbers are pages. Left out: congestion of a blkio cgroup, folios under writeback, folios above order 5 in the search for
- * missing pages, mmap_miss held back for folios that were evicted lately.
+ * kernel's. All numbers are pages. Left out: congestion of a blkio cgroup, folios under writeback, mmap_miss held back for folios that
+ * were evicted lately, fadvise and madvise.
  */
 
 /** PMD_ORDER of x86-64 with 4 KiB pages: the largest folio that is allocated. */
