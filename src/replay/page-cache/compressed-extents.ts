@@ -1,7 +1,7 @@
 import { CODECS, EXTENT_COMPRESSED, EXTENT_FRAGMENT, EXTENT_HOLE } from '../image-index/format.ts';
 import type { ImageIndex } from '../image-index/image-index.ts';
 import { PAGE_SIZE } from '../result.ts';
-import type { MappingPages } from './mapping-pages.ts';
+import { FILL, type MappingPages } from './mapping-pages.ts';
 import type { FillFurther } from './readahead.ts';
 
 /** Codecs whose extents are looked up whole: z_erofs_map_blocks_iter() names them. */
@@ -33,7 +33,7 @@ export class CompressedExtents implements FillFurther {
     const last = this.#encoded((first + count) * PAGE_SIZE - 1);
     if (last >= 0 && this.#wholeLength(last)) {
       for (let page = first + count; page < this.#endPage(last) && page < pages.pages && !pages.has(page); page++) {
-        pages.add(page, 0, false, 'EROFS: to the end of the compressed extent');
+        pages.add(page, 0, false, FILL.extentEnd);
         grown++;
       }
     }
@@ -45,7 +45,7 @@ export class CompressedExtents implements FillFurther {
     const extent = this.#encoded((page + 1) * PAGE_SIZE - 1);
     if (extent >= 0 && this.#wholeLength(extent))
       for (let more = page + 1; more < Math.min(this.#endPage(extent), pages.pages); more++)
-        if (!pages.has(more)) pages.add(more, 0, false, 'EROFS: to the end of the compressed extent');
+        if (!pages.has(more)) pages.add(more, 0, false, FILL.extentEnd);
     this.#before(pages, page);
   }
 
@@ -53,8 +53,7 @@ export class CompressedExtents implements FillFurther {
     const extent = this.#encoded(first * PAGE_SIZE);
     if (extent < 0) return;
     const from = Math.max(Math.ceil(this.#index.columns.extentLa[extent]! / PAGE_SIZE), first - MAX_EXTENT_PAGES);
-    for (let page = first - 1; page >= from; page--)
-      if (!pages.has(page)) pages.add(page, 0, false, 'EROFS: from the start of the compressed extent');
+    for (let page = first - 1; page >= from; page--) if (!pages.has(page)) pages.add(page, 0, false, FILL.extentStart);
   }
 
   /** The pcluster that holds a byte of the file; −1 where it is none, or past the end. */

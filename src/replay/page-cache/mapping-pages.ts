@@ -2,10 +2,25 @@
 const NODE = 64;
 /** folios of this order and above fill nodes of the level above */
 const ORDER_OF_NODE = 6;
-const READAHEAD = 0x80;
 
-/** Why a page was put in: the rules of the model, as `verify --explain` names them. */
-export const FILL_RULES = [
+/** Why a page was put in: the rules of the model. */
+export const FILL = {
+  before: 0,
+  initial: 1,
+  grown: 2,
+  random: 3,
+  mark: 4,
+  around: 5,
+  executable: 6,
+  misses: 7,
+  single: 8,
+  extentStart: 9,
+  extentEnd: 10,
+} as const;
+export type FillRule = (typeof FILL)[keyof typeof FILL];
+
+/** The rules by number, as `verify --explain` names them. */
+export const FILL_RULES: readonly string[] = [
   'cached before the recording',
   'read: initial window',
   'read: window grown from cached pages before it',
@@ -17,27 +32,28 @@ export const FILL_RULES = [
   'single page, nothing read ahead',
   'EROFS: from the start of the compressed extent',
   'EROFS: to the end of the compressed extent',
-] as const;
-export type FillRule = (typeof FILL_RULES)[number];
+];
+
+/** state of a page: 0 not cached; else its folio's order + 1, whether that carries the mark (in its first page), the rule that put it in */
+const ORDER = 0x0f;
+const READAHEAD = 0x10;
+const RULE_SHIFT = 8;
 
 /**
- * The cached pages of one mapping (struct address_space): for each page whether it is there and the order of the folio it belongs to,
- * for each folio whether it carries the readahead mark (PG_readahead). A byte a page, and one more for the rule that put it in.
+ * The cached pages of one mapping (struct address_space): for each page whether it is there, the order of the folio it belongs to and the
+ * rule that put it in; for each folio whether it carries the readahead mark (PG_readahead). Two bytes a page.
  */
 export class MappingPages {
-  /** pages of the file */
+  /** pages of the file, at most 2^27 */
   readonly pages: number;
-  /** 0: not cached; else the folio's order + 1, with {@link READAHEAD} in a marked folio's first page */
-  readonly #state: Uint8Array;
-  readonly #rule: Uint8Array;
+  readonly #state: Uint16Array;
   /** pages cached now */
   cached = 0;
 
   /** @param pages pages of the file */
   constructor(pages: number) {
     this.pages = pages;
-    this.#state = new Uint8Array(pages);
-    this.#rule = new Uint8Array(pages);
+    this.#state = new Uint16Array(pages);
   }
 
   has(page: number): boolean {
@@ -46,12 +62,12 @@ export class MappingPages {
 
   /** The first page of the folio that a cached page is in: folios lie at multiples of their size. */
   head(page: number): number {
-    return page - (page % this.folioPages(page));
+    return page & -this.folioPages(page);
   }
 
   /** Pages of the folio that a cached page is in. */
   folioPages(page: number): number {
-    return 2 ** ((this.#state[page]! & ~READAHEAD) - 1);
+    return 1 << ((this.#state[page]! & ORDER) - 1);
   }
 
   isMarked(page: number): boolean {
@@ -64,11 +80,11 @@ export class MappingPages {
 
   /** Puts a folio in, whose pages aren't there. */
   add(page: number, order: number, marked: boolean, rule: FillRule): void {
-    const end = page + 2 ** order;
-    this.#state.fill(order + 1, page, end);
-    this.#rule.fill(FILL_RULES.indexOf(rule), page, end);
-    if (marked) this.#state[page]! |= READAHEAD;
-    this.cached += end - page;
+    const state = (order + 1) | (rule << RULE_SHIFT);
+    const count = 1 << order;
+    for (let at = page; at < page + count; at++) this.#state[at] = state;
+    if (marked) this.#state[page] = state | READAHEAD;
+    this.cached += count;
   }
 
   /** Takes pages out; those of a folio go together, as events say. */
@@ -79,9 +95,9 @@ export class MappingPages {
     }
   }
 
-  /** The rule that put a cached page in, or the last one that did. */
-  ruleOf(page: number): FillRule {
-    return FILL_RULES[this.#rule[page]!]!;
+  /** The rule that put a cached page in. */
+  ruleOf(page: number): string {
+    return FILL_RULES[this.#state[page]! >> RULE_SHIFT]!;
   }
 
   /**
@@ -129,7 +145,7 @@ export class MappingPages {
 
   /** Whether the folio at a page fills slots of the level above, NODE pages each. */
   #fillsSlots(page: number): boolean {
-    return (this.#state[page]! & ~READAHEAD) - 1 >= ORDER_OF_NODE;
+    return (this.#state[page]! & ORDER) - 1 >= ORDER_OF_NODE;
   }
 
   /** From a slot of the level above, given by a page in it: the folio that fills it, or in the node below where the count says. */

@@ -1,6 +1,6 @@
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
-import { MappingPages } from '../../../src/replay/page-cache/mapping-pages.ts';
+import { FILL, MappingPages } from '../../../src/replay/page-cache/mapping-pages.ts';
 import { type Folio, nextMiss, previousMiss, XArray } from './xarray.ts';
 
 const PAGES = 4 * 4096;
@@ -49,7 +49,7 @@ const layouts = fc
 
 function mapped(folios: readonly Folio[]): MappingPages {
   const pages = new MappingPages(PAGES);
-  for (const { page, order } of folios) pages.add(page, order, false, 'read: initial window');
+  for (const { page, order } of folios) pages.add(page, order, false, FILL.initial);
   return pages;
 }
 

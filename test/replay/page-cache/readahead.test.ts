@@ -100,7 +100,7 @@ describe.each(measured.mounts)('$name, as measured on $kernels', ({ readAheadKb,
       for (const offset of offsets[2]!.split(',')) read(readahead, pages, file, Number(offset) / PAGE, 1);
     } else {
       const at = access === 'fault-multi' ? [8388608, 1052672, 4206592, 12595200] : [Number(offsets![2])];
-      for (const offset of at) readahead.fault(file, offset / PAGE, { executableEnd: null, tried: false });
+      for (const offset of at) readahead.fault(file, offset / PAGE, -1, false);
     }
     expect(ranges(pages)).toEqual(pagesThere);
     expect(orders(pages)).toEqual(ordersThere);
