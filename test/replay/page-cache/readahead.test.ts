@@ -3,7 +3,7 @@ import { join } from 'node:path';
 import { describe, expect, it } from 'vitest';
 import { openImageIndex } from '../../../src/replay/image-index/open.ts';
 import { CompressedExtents } from '../../../src/replay/page-cache/compressed-extents.ts';
-import { MappingPages } from '../../../src/replay/page-cache/mapping-pages.ts';
+import { FILL, MappingPages } from '../../../src/replay/page-cache/mapping-pages.ts';
 import { type FileReadahead, MappingReadahead, openedFile } from '../../../src/replay/page-cache/readahead.ts';
 
 const FIXTURES = new URL('../../fixtures/kernel-truth/', import.meta.url).pathname;
@@ -12,6 +12,7 @@ const PAGE = 4096;
 
 interface Measured {
   images: Record<string, string>;
+  contiguous: { rows: [number, number, number][] };
   mounts: {
     name: string;
     kernels: string;
@@ -104,5 +105,15 @@ describe.each(measured.mounts)('$name, as measured on $kernels', ({ readAheadKb,
     }
     expect(ranges(pages)).toEqual(pagesThere);
     expect(orders(pages)).toEqual(ordersThere);
+  });
+});
+
+describe('a read elsewhere, behind cached pages, as measured on 6.18', () => {
+  it.each(measured.contiguous.rows)('%i pages before, %i asked for: %i cached', (before, asked, there) => {
+    const pages = new WatchedPages(1156);
+    for (let page = 300 - before; page < 300; page++) pages.add(page, 0, false, FILL.before);
+    const readahead = new MappingReadahead(pages, { windowPages: 32, ioPages: 0 }, null);
+    read(readahead, pages, openedFile(), 300, asked);
+    expect(ranges(pages)).toEqual([[300 - before, 299 + there]]);
   });
 });
