@@ -14,9 +14,13 @@ export interface PageSets {
 
 /**
  * Reads a page set: CSV with the columns dev (mount id), ino (nid), page_index, nr_pages; plain, `.zst` or `.gz`.
+ * @param fault says what is wrong with a run of pages, given the one behind its last, of an inode; null when nothing is
  * @throws DataError with the line at fault
  */
-export async function readPageSets(path: string): Promise<PageSets> {
+export async function readPageSets(
+  path: string,
+  fault: (mount: string, nid: number, end: number) => string | null = () => null,
+): Promise<PageSets> {
   const { bytes, sha256 } = await readWhole(path);
   const rows = tableRecords(path, bytes, { bom: true, quote: false });
   const header = rows[0] ?? [];
@@ -24,22 +28,29 @@ export async function readPageSets(path: string): Promise<PageSets> {
   if (at.some((column) => column < 0))
     throw new DataError(path, "line 1: is not the header 'dev,ino,page_index,nr_pages'");
   const files = new Map<string, Set<number>>();
+  let total = 0;
   for (let i = 1; i < rows.length; i++) {
     const [mount, nid, first, count] = at.map((column) => rows[i]![column]) as [string, string, string, string];
-    if (![nid, first, count].every((text) => /^\d{1,15}$/.test(text)) || Number(count) > MAX_RUN)
+    if (![nid, first, count].every((text) => /^\d{1,15}$/.test(text)))
       throw new DataError(path, `line ${i + 1}: is not a run of pages`);
+    const end = Number(first) + Number(count);
+    const wrong = fault(mount, Number(nid), end);
+    if (wrong !== null) throw new DataError(path, `line ${i + 1}: ${wrong}`);
+    total += Number(count);
+    if (total > MAX_PAGES) throw new DataError(path, `line ${i + 1}: makes it more than ${MAX_PAGES} pages together`);
     const key = `${mount} ${Number(nid)}`;
     let pages = files.get(key);
     if (!pages) {
       pages = new Set();
       files.set(key, pages);
     }
-    for (let p = Number(first); p < Number(first) + Number(count); p++) pages.add(p);
+    for (let p = Number(first); p < end; p++) pages.add(p);
   }
   return { path, sha256, files };
 }
 
-const MAX_RUN = 2 ** 24;
+/** Of all files: 64 GiB, and what a Set holds. */
+const MAX_PAGES = 2 ** 24;
 
 /** Pages in a page set, of some mounts or of all. */
 export function countPages(sets: PageSets, mounts?: readonly string[]): number {

@@ -1,15 +1,17 @@
 import { CODECS, EXTENT_COMPRESSED, EXTENT_FRAGMENT, EXTENT_HOLE } from '../image-index/format.ts';
 import type { ImageIndex } from '../image-index/image-index.ts';
 import { PAGE_SIZE } from '../result.ts';
-import type { MappingPages } from './mapping-pages.ts';
+import { FILL, type MappingPages } from './mapping-pages.ts';
 import type { FillFurther } from './readahead.ts';
 
-const LZ4 = CODECS.indexOf('lz4');
-const NONE = CODECS.indexOf('none');
+/** Codecs whose extents are looked up whole: z_erofs_map_blocks_iter() names them. */
+const WHOLE = (['lzma', 'deflate', 'zstd'] as const).map((codec) => CODECS.indexOf(codec));
+/** Z_EROFS_PCLUSTER_MAX_DSIZE: Linux refuses what decodes to more. */
+const MAX_EXTENT_PAGES = (12 * 2 ** 20) / PAGE_SIZE;
 
 /**
  * What EROFS decodes beside the pages it is asked for: z_erofs_pcluster_readmore(), fs/erofs/zdata.c, Linux 6.18. From the start of the
- * extent that the first page lies in; of an extent that isn't LZ4's also to its end, for its whole length is looked up
+ * extent that the first page lies in; of one in LZMA, DEFLATE or Zstandard also to its end, for its whole length is looked up
  * (EROFS_GET_BLOCKS_READMORE, z_erofs_map_blocks_iter(), fs/erofs/zmap.c).
  */
 export class CompressedExtents implements FillFurther {
@@ -31,7 +33,7 @@ export class CompressedExtents implements FillFurther {
     const last = this.#encoded((first + count) * PAGE_SIZE - 1);
     if (last >= 0 && this.#wholeLength(last)) {
       for (let page = first + count; page < this.#endPage(last) && page < pages.pages && !pages.has(page); page++) {
-        pages.add(page, 0, false, 'EROFS: to the end of the compressed extent');
+        pages.add(page, 0, false, FILL.extentEnd);
         grown++;
       }
     }
@@ -43,16 +45,15 @@ export class CompressedExtents implements FillFurther {
     const extent = this.#encoded((page + 1) * PAGE_SIZE - 1);
     if (extent >= 0 && this.#wholeLength(extent))
       for (let more = page + 1; more < Math.min(this.#endPage(extent), pages.pages); more++)
-        if (!pages.has(more)) pages.add(more, 0, false, 'EROFS: to the end of the compressed extent');
+        if (!pages.has(more)) pages.add(more, 0, false, FILL.extentEnd);
     this.#before(pages, page);
   }
 
   #before(pages: MappingPages, first: number): void {
     const extent = this.#encoded(first * PAGE_SIZE);
     if (extent < 0) return;
-    const from = Math.ceil(this.#index.columns.extentLa[extent]! / PAGE_SIZE);
-    for (let page = first - 1; page >= from; page--)
-      if (!pages.has(page)) pages.add(page, 0, false, 'EROFS: from the start of the compressed extent');
+    const from = Math.max(Math.ceil(this.#index.columns.extentLa[extent]! / PAGE_SIZE), first - MAX_EXTENT_PAGES);
+    for (let page = first - 1; page >= from; page--) if (!pages.has(page)) pages.add(page, 0, false, FILL.extentStart);
   }
 
   /** The pcluster that holds a byte of the file; −1 where it is none, or past the end. */
@@ -71,13 +72,12 @@ export class CompressedExtents implements FillFurther {
   }
 
   #wholeLength(extent: number): boolean {
-    const codec = this.#index.columns.extentCodec[extent]!;
-    return codec !== LZ4 && codec !== NONE;
+    return WHOLE.includes(this.#index.columns.extentCodec[extent]!);
   }
 
   /** page behind the last that has bytes of an extent */
   #endPage(extent: number): number {
     const { extentLa, extentLlen } = this.#index.columns;
-    return Math.ceil((extentLa[extent]! + extentLlen[extent]!) / PAGE_SIZE);
+    return Math.ceil((extentLa[extent]! + Math.min(extentLlen[extent]!, MAX_EXTENT_PAGES * PAGE_SIZE)) / PAGE_SIZE);
   }
 }

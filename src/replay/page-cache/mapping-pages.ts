@@ -2,10 +2,25 @@
 const NODE = 64;
 /** folios of this order and above fill nodes of the level above */
 const ORDER_OF_NODE = 6;
-const READAHEAD = 0x80;
 
-/** Why a page was put in: the rules of the model, as `verify --explain` names them. */
-export const FILL_RULES = [
+/** Why a page was put in: the rules of the model. */
+export const FILL = {
+  before: 0,
+  initial: 1,
+  grown: 2,
+  random: 3,
+  mark: 4,
+  around: 5,
+  executable: 6,
+  misses: 7,
+  single: 8,
+  extentStart: 9,
+  extentEnd: 10,
+} as const;
+export type FillRule = (typeof FILL)[keyof typeof FILL];
+
+/** The rules by number, as `verify --explain` names them. */
+export const FILL_RULES: readonly string[] = [
   'cached before the recording',
   'read: initial window',
   'read: window grown from cached pages before it',
@@ -17,19 +32,21 @@ export const FILL_RULES = [
   'single page, nothing read ahead',
   'EROFS: from the start of the compressed extent',
   'EROFS: to the end of the compressed extent',
-] as const;
-export type FillRule = (typeof FILL_RULES)[number];
+];
+
+/** state of a page: 0 not cached; else its folio's order + 1, whether that carries the mark (in its first page), the rule that put it in */
+const ORDER = 0x0f;
+const READAHEAD = 0x10;
+const RULE_SHIFT = 8;
 
 /**
- * The cached pages of one mapping (struct address_space): for each page whether it is there and the order of the folio it belongs to,
- * for each folio whether it carries the readahead mark (PG_readahead). A byte a page, and one more for the rule that put it in.
+ * The cached pages of one mapping (struct address_space): for each page whether it is there, the order of the folio it belongs to and the
+ * rule that put it in; for each folio whether it carries the readahead mark (PG_readahead). Two bytes a page.
  */
 export class MappingPages {
-  /** pages of the file */
+  /** pages of the file, at most 2^27 */
   readonly pages: number;
-  /** 0: not cached; else the folio's order + 1, with {@link READAHEAD} in a marked folio's first page */
-  readonly #state: Uint8Array;
-  readonly #rule: Uint8Array;
+  readonly #state: Uint16Array;
   readonly #filled: ((page: number, count: number) => void) | null;
   /** pages cached now */
   cached = 0;
@@ -41,8 +58,7 @@ export class MappingPages {
   constructor(pages: number, filled: ((page: number, count: number) => void) | null = null) {
     this.pages = pages;
     this.#filled = filled;
-    this.#state = new Uint8Array(pages);
-    this.#rule = new Uint8Array(pages);
+    this.#state = new Uint16Array(pages);
   }
 
   has(page: number): boolean {
@@ -51,12 +67,12 @@ export class MappingPages {
 
   /** The first page of the folio that a cached page is in: folios lie at multiples of their size. */
   head(page: number): number {
-    return page - (page % this.folioPages(page));
+    return page & -this.folioPages(page);
   }
 
   /** Pages of the folio that a cached page is in. */
   folioPages(page: number): number {
-    return 2 ** ((this.#state[page]! & ~READAHEAD) - 1);
+    return 1 << ((this.#state[page]! & ORDER) - 1);
   }
 
   isMarked(page: number): boolean {
@@ -69,12 +85,12 @@ export class MappingPages {
 
   /** Puts a folio in, whose pages aren't there. */
   add(page: number, order: number, marked: boolean, rule: FillRule): void {
-    const end = page + 2 ** order;
-    this.#state.fill(order + 1, page, end);
-    this.#rule.fill(FILL_RULES.indexOf(rule), page, end);
-    if (marked) this.#state[page]! |= READAHEAD;
-    this.cached += end - page;
-    this.#filled?.(page, end - page);
+    const state = (order + 1) | (rule << RULE_SHIFT);
+    const count = 1 << order;
+    for (let at = page; at < page + count; at++) this.#state[at] = state;
+    if (marked) this.#state[page] = state | READAHEAD;
+    this.cached += count;
+    this.#filled?.(page, count);
   }
 
   /** Takes pages out; those of a folio go together, as events say. */
@@ -85,45 +101,67 @@ export class MappingPages {
     }
   }
 
-  /** The rule that put a cached page in, or the last one that did. */
-  ruleOf(page: number): FillRule {
-    return FILL_RULES[this.#rule[page]!]!;
+  /** The rule that put a cached page in. */
+  ruleOf(page: number): string {
+    return FILL_RULES[this.#state[page]! >> RULE_SHIFT]!;
   }
 
   /**
-   * The first page from `page` on that isn't cached, or one past `page + most` when none of so many is: page_cache_next_miss(),
-   * mm/filemap.c, as it is and not as it is meant. Its XArray cursor goes to the first slot of a large folio when it starts inside one,
-   * but counts on from where it was asked: until it leaves the node it looks that many slots behind what it reports.
+   * The first page from `page` on that isn't cached, or `page + most` when none of so many is: page_cache_next_miss(), mm/filemap.c, as it
+   * is and not as it is meant. Its XArray cursor (lib/xarray.c) goes to the first slot of a large folio when it starts inside one, but
+   * counts on from where it was asked: until it leaves the node it looks that many slots behind what it reports.
    */
   nextMiss(page: number, most: number): number {
     if (!this.has(page)) return page;
-    let slot = this.#slot(page);
+    let slot = this.head(page);
     for (let at = page + 1; at < page + most; at++) {
-      slot = slot % NODE === NODE - 1 ? at : slot + 1;
+      if (this.#fillsSlots(slot)) {
+        // __xas_next(): the cursor moves unless the count is in its slot already.
+        if (digit(slot, NODE) !== digit(at, NODE)) slot = this.#descend(slot + NODE, at);
+      } else slot = slot % NODE === NODE - 1 ? this.#descend(slot + 1, at) : slot + 1;
       if (!this.has(slot)) return at;
     }
     return page + most;
   }
 
-  /** The same backwards, page_cache_prev_miss(): −1 when all pages down to the first are cached. */
+  /**
+   * The same backwards, page_cache_prev_miss(): −1 when all pages down to the first are cached. When none of `most` is missing it
+   * returns the last that it looked at, though it is cached.
+   */
   previousMiss(page: number, most: number): number {
     if (!this.has(page)) return page;
-    let slot = this.#slot(page);
+    let slot = this.head(page);
     for (let at = page - 1; at > page - most; at--) {
       if (at < 0) return -1;
-      const node = slot - (slot % NODE);
-      if (slot !== node) slot--;
-      // __xas_prev() leaves the node unless the count has come to its first slot only now.
-      else if (at % NODE !== 0) {
-        if (node === 0) return at;
-        slot = node - NODE + (at % NODE);
+      let span = this.#fillsSlots(slot) ? NODE : 1;
+      if (span === 1 && slot % NODE !== 0) slot--;
+      // __xas_prev(): the cursor moves unless the count has come to its slot only now.
+      else if (digit(slot, span) !== digit(at, span)) {
+        // Up from nodes in whose first slot it is, then one back, and down again where the count says.
+        while (digit(slot, span) === 0) {
+          span *= NODE;
+          if (span > slot) return at;
+        }
+        slot = this.#descend((Math.floor(slot / span) - 1) * span + (at % span), at);
       }
       if (!this.has(slot)) return at;
     }
-    return page - most;
+    return page - most + 1;
   }
 
-  #slot(page: number): number {
-    return this.#state[page]! - 1 < ORDER_OF_NODE ? this.head(page) : page;
+  /** Whether the folio at a page fills slots of the level above, NODE pages each. */
+  #fillsSlots(page: number): boolean {
+    return (this.#state[page]! & ORDER) - 1 >= ORDER_OF_NODE;
   }
+
+  /** From a slot of the level above, given by a page in it: the folio that fills it, or in the node below where the count says. */
+  #descend(page: number, at: number): number {
+    const first = page - (page % NODE);
+    return this.#fillsSlots(first) ? first : first + (at % NODE);
+  }
+}
+
+/** A page's place in its node, at the level whose slots are of `span` pages: get_offset(). */
+function digit(page: number, span: number): number {
+  return Math.floor(page / span) % NODE;
 }

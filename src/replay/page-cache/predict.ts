@@ -1,15 +1,17 @@
+import { DataError } from '../../error.ts';
 import type { ImageIndex } from '../image-index/image-index.ts';
-import type { PageSets } from '../page-sets.ts';
 import type { TraceBinding } from '../references.ts';
 import { PAGE_SIZE } from '../result.ts';
 import type { TraceRow } from '../trace/row.ts';
 import { CompressedExtents } from './compressed-extents.ts';
-import { MappingPages } from './mapping-pages.ts';
+import { FILL, MappingPages } from './mapping-pages.ts';
 import { type FileReadahead, MappingReadahead, openedFile, type ReadaheadLimits } from './readahead.ts';
 
 /** Linux's default: VM_READAHEAD_PAGES, what a mount that lies on a file has. */
 export const DEFAULT_WINDOW_PAGES = 32;
 
+/** Pages of all files touched, of which each takes two bytes. */
+const MAX_PAGES = 2 ** 29;
 const SEGMENT_EXECUTABLE = 1;
 
 /** What was taken for what the trace doesn't say: in a note each. */
@@ -26,8 +28,8 @@ export interface PredictionNotes {
 
 /** What a replay asks of a prediction. */
 export interface PredictionOptions {
-  /** whose page cache a row's file is in, where it isn't its mount's */
-  readonly superblockOf?: (row: TraceRow) => string;
+  /** whose page cache the row's file is in, where it isn't its mount's */
+  readonly superblockOf?: () => string;
   /** told of pages of the row's file that it puts in */
   readonly filled?: (page: number, count: number) => void;
 }
@@ -44,13 +46,19 @@ interface ModelFile extends PredictedFile {
   readonly readahead: MappingReadahead;
   /** open files by task: a trace doesn't tell them apart further */
   readonly opened: Map<number, FileReadahead>;
-  /** executable segments: first page, and the one behind the last */
-  readonly executable: readonly (readonly [number, number])[];
+  /** the one used last */
+  lastTask: number;
+  lastOpened: FileReadahead | null;
+  /** executable segments: first page and the one behind the last, again and again */
+  readonly executable: readonly number[];
 }
 
-/** What a task did last, if it was a fault that had to read. */
+/** The files of a mount that were touched; null: no regular file. */
+type MountFiles = Map<number, ModelFile | null>;
+
+/** The fault that a task waits for a page in, if it had to read; it is taken out of use when the task goes on. */
 interface WaitingFault {
-  file: ModelFile;
+  file: ModelFile | null;
   page: number;
 }
 
@@ -68,8 +76,14 @@ export class Prediction {
   readonly #trace: TraceBinding;
   readonly #limits: (mount: string) => ReadaheadLimits;
   readonly #options: PredictionOptions;
-  readonly #files = new Map<string, Map<number, ModelFile | null>>();
+  readonly #mounts = new Map<string, MountFiles>();
   readonly #waiting = new Map<number, WaitingFault>();
+  #pages = 0;
+  // Of the row before: the next is of the same more often than not.
+  #lastMount = '';
+  #lastFiles: MountFiles | null = null;
+  #lastNid = Number.NaN;
+  #lastFile: ModelFile | null = null;
 
   constructor(trace: TraceBinding, limits: (mount: string) => ReadaheadLimits, options: PredictionOptions = {}) {
     this.#trace = trace;
@@ -79,21 +93,10 @@ export class Prediction {
 
   /** Files that were touched, in the order in which they were. */
   *files(): Generator<PredictedFile> {
-    for (const mount of this.#files.values()) for (const file of mount.values()) if (file !== null) yield file;
+    for (const files of this.#mounts.values()) for (const file of files.values()) if (file !== null) yield file;
   }
 
-  /** The pages predicted, under the keys of {@link PageSets}; files without any are left out. */
-  pageSets(): PageSets['files'] {
-    const sets: PageSets['files'] = new Map();
-    for (const { mount, image, ordinal, pages } of this.files()) {
-      if (pages.cached === 0) continue;
-      const set = new Set<number>();
-      for (let page = 0; page < pages.pages; page++) if (pages.has(page)) set.add(page);
-      sets.set(`${mount} ${image.columns.nid[ordinal]}`, set);
-    }
-    return sets;
-  }
-
+  /** @throws DataError for a row that isn't of the image which its mount is bound to */
   add(row: TraceRow): void {
     switch (row.op) {
       case 'read':
@@ -109,7 +112,8 @@ export class Prediction {
       case 'mapr':
       case 'mapf': {
         const file = this.#file(row);
-        file?.readahead.faultAround(this.#opened(file, row), row.pageIndex, row.pageCount);
+        const opened = file?.opened.get(row.task);
+        if (opened !== undefined) file!.readahead.faultAround(opened, row.pageIndex, row.pageCount);
         break;
       }
       case 'del': {
@@ -131,48 +135,93 @@ export class Prediction {
     if (row.bytes === 0) this.notes.readsWithoutSize++;
     const asked = row.bytes === 0 ? row.pageCount : Math.ceil(row.bytes / PAGE_SIZE);
     if (asked > 0) file.readahead.read(this.#opened(file, row), row.pageIndex, asked, row.op === 'read+');
-    this.#waiting.delete(row.task);
+    const waiting = this.#waiting.get(row.task);
+    if (waiting !== undefined) waiting.file = null;
   }
 
   #fault(row: TraceRow): void {
     const file = this.#file(row);
     if (file === null) return;
     const page = row.pageIndex;
-    const waiting = this.#waiting.get(row.task);
-    const tried = row.op === 'fault+' || (waiting?.file === file && waiting.page === page);
-    if (tried || file.pages.has(page)) this.#waiting.delete(row.task);
-    else this.#waiting.set(row.task, { file, page });
-    const segment = file.executable.find(([from, end]) => from <= page && page < end);
-    file.readahead.fault(this.#opened(file, row), page, { executableEnd: segment?.[1] ?? null, tried });
+    let waiting = this.#waiting.get(row.task);
+    if (waiting === undefined) {
+      waiting = { file: null, page: 0 };
+      this.#waiting.set(row.task, waiting);
+    }
+    const tried = row.op === 'fault+' || (waiting.file === file && waiting.page === page);
+    waiting.file = tried || file.pages.has(page) ? null : file;
+    waiting.page = page;
+    const { executable } = file;
+    let at = 0;
+    while (at < executable.length && !(executable[at]! <= page && page < executable[at + 1]!)) at += 2;
+    const executableEnd = at < executable.length ? executable[at + 1]! : -1;
+    file.readahead.fault(this.#opened(file, row), page, executableEnd, tried);
   }
 
   #before(row: TraceRow): void {
     const file = this.#file(row);
     if (file === null) return;
-    for (let page = row.pageIndex; page < Math.min(row.pageIndex + row.pageCount, file.pages.pages); page++)
-      if (!file.pages.has(page)) file.pages.add(page, 0, false, 'cached before the recording');
+    for (let page = row.pageIndex; page < row.pageIndex + row.pageCount; page++)
+      if (!file.pages.has(page)) file.pages.add(page, 0, false, FILL.before);
   }
 
   /** The file that a row is of; null for what is no regular file, such as a directory. */
   #file(row: TraceRow): ModelFile | null {
-    const superblock = this.#options.superblockOf?.(row) ?? row.mount;
-    let files = this.#files.get(superblock);
-    if (files === undefined) {
-      files = new Map();
-      this.#files.set(superblock, files);
+    const superblock = this.#options.superblockOf?.() ?? row.mount;
+    if (this.#lastFiles === null || superblock !== this.#lastMount) {
+      let files = this.#mounts.get(superblock);
+      if (files === undefined) {
+        files = new Map();
+        this.#mounts.set(superblock, files);
+      }
+      this.#lastMount = superblock;
+      this.#lastFiles = files;
+      this.#lastNid = Number.NaN;
     }
-    let file = files.get(row.nid);
-    if (file === undefined) {
-      file = this.#newFile(row);
-      files.set(row.nid, file);
+    if (row.nid !== this.#lastNid) {
+      let file = this.#lastFiles.get(row.nid);
+      if (file === undefined) {
+        file = this.#newFile(row);
+        this.#lastFiles.set(row.nid, file);
+      }
+      this.#lastNid = row.nid;
+      this.#lastFile = file;
     }
+    const file = this.#lastFile;
+    if (file !== null && row.pageIndex + row.pageCount > file.pages.pages) this.#pastEnd(row, file);
     return file;
+  }
+
+  /** @throws DataError unless a program may ask for what isn't there: a fault gets SIGBUS then, a read of unclipped ones less */
+  #pastEnd(row: TraceRow, { image, ordinal, pages }: ModelFile): void {
+    if (row.op === 'fault' || row.op === 'read0') return;
+    if (row.op.startsWith('read') && this.#trace.readsClipped === false) return;
+    const last = row.pageIndex + row.pageCount - 1;
+    throw this.#mismatch(
+      row,
+      `page ${last} is past the end of ${image.pathOf(ordinal)}, which has ${pages.pages} pages in ${image.path}`,
+    );
+  }
+
+  #mismatch(row: TraceRow, what: string): DataError {
+    return new DataError(
+      this.#trace.path,
+      `${this.#trace.unit} ${row.line}: ${what}: mount '${row.mount}' did not run this image`,
+    );
   }
 
   #newFile(row: TraceRow): ModelFile | null {
     const image = this.#trace.imageOf(row.mount, row);
     const ordinal = image.ordinalOf(row.nid);
+    // Inode 0 is the managed cache, or a file-backed mount's metadata.
+    if (ordinal < 0 && row.nid !== 0) throw this.#mismatch(row, `image ${image.path} has no inode with nid ${row.nid}`);
     if (ordinal < 0 || !image.isFile(ordinal)) return null;
+    this.#pages += image.pagesOf(ordinal);
+    if (this.#pages > MAX_PAGES)
+      throw new DataError(
+        this.#trace.path,
+        `${this.#trace.unit} ${row.line}: the files touched have more than ${MAX_PAGES} pages together`,
+      );
     const pages = new MappingPages(image.pagesOf(ordinal), this.#options.filled);
     if (!image.header.known.layout) this.notes.withoutLayout.add(row.mount);
     const compressed = image.header.known.layout && image.isCompressed(ordinal);
@@ -180,22 +229,35 @@ export class Prediction {
     const executable = image
       .segmentsOf(ordinal)
       .filter((at) => segmentFlags[at]! & SEGMENT_EXECUTABLE)
-      .map((at): [number, number] => [
+      .flatMap((at) => [
         Math.floor(segmentOffset[at]! / PAGE_SIZE),
         Math.ceil((segmentOffset[at]! + segmentFileBytes[at]!) / PAGE_SIZE),
       ]);
     const further = compressed ? new CompressedExtents(image, ordinal) : null;
     const readahead = new MappingReadahead(pages, this.#limits(row.mount), further);
-    return { mount: row.mount, image, ordinal, pages, readahead, opened: new Map(), executable };
+    return {
+      mount: row.mount,
+      image,
+      ordinal,
+      pages,
+      readahead,
+      opened: new Map(),
+      lastTask: -1,
+      lastOpened: null,
+      executable,
+    };
   }
 
   #opened(file: ModelFile, { task }: TraceRow): FileReadahead {
     if (task === 0) this.notes.rowsWithoutTask++;
+    if (task === file.lastTask && file.lastOpened !== null) return file.lastOpened;
     let opened = file.opened.get(task);
     if (opened === undefined) {
       opened = openedFile();
       file.opened.set(task, opened);
     }
+    file.lastTask = task;
+    file.lastOpened = opened;
     return opened;
   }
 }

@@ -1,9 +1,9 @@
-import type { FillRule, MappingPages } from './mapping-pages.ts';
+import { FILL, type FillRule, type MappingPages } from './mapping-pages.ts';
 
 /*
  * Linux's readahead, mm/readahead.c and mm/filemap.c as of 6.18, for mappings that support large folios, as EROFS's do. Names are the
- * kernel's. All numbers are pages. Left out: congestion of a blkio cgroup, folios under writeback, folios above order 5 in the search for
- * missing pages, mmap_miss held back for folios that were evicted lately.
+ * kernel's. All numbers are pages. Left out: congestion of a blkio cgroup, folios under writeback, mmap_miss held back for folios that
+ * were evicted lately, fadvise and madvise.
  */
 
 /** PMD_ORDER of x86-64 with 4 KiB pages: the largest folio that is allocated. */
@@ -38,14 +38,6 @@ export function openedFile(): FileReadahead {
   return { start: 0, size: 0, asyncSize: 0, order: 0, mmapMiss: 0, previous: -1, reading: -1 };
 }
 
-/** Where the pages of a fault may come from, too. */
-export interface Fault {
-  /** end of the executable mapping that the page is in; null where it is in none */
-  readonly executableEnd: number | null;
-  /** the fault comes again after it waited for the page (FAULT_FLAG_TRIED) */
-  readonly tried: boolean;
-}
-
 /** What a filesystem puts in beside what it is asked to read. */
 export interface FillFurther {
   /**
@@ -62,7 +54,7 @@ export class MappingReadahead {
   readonly pages: MappingPages;
   readonly #limits: ReadaheadLimits;
   readonly #fillFurther: FillFurther | null;
-  #rule: FillRule = 'read: initial window';
+  #rule: FillRule = FILL.initial;
 
   constructor(pages: MappingPages, limits: ReadaheadLimits, fillFurther: FillFurther | null) {
     this.pages = pages;
@@ -90,12 +82,16 @@ export class MappingReadahead {
       }
       at = head + pages.folioPages(at);
     }
-    if (!pages.has(page)) this.#readSingle(page, 'single page, nothing read ahead'); // filemap_create_folio()
+    if (!pages.has(page)) this.#readSingle(page, FILL.single); // filemap_create_folio()
     file.reading = Math.min(last, pages.pages - 1);
   }
 
-  /** filemap_fault() */
-  fault(file: FileReadahead, page: number, { executableEnd, tried }: Fault): void {
+  /**
+   * filemap_fault()
+   * @param executableEnd end of the executable mapping that the page is in; −1 where it is in none
+   * @param tried whether the fault comes again after it waited for the page (FAULT_FLAG_TRIED)
+   */
+  fault(file: FileReadahead, page: number, executableEnd: number, tried: boolean): void {
     const { pages } = this;
     if (page >= pages.pages) return;
     if (pages.has(page)) {
@@ -107,32 +103,30 @@ export class MappingReadahead {
       return;
     }
     this.#faultMiss(file, page, executableEnd);
-    if (!pages.has(page)) this.#readSingle(page, 'fault: single page, misses prevail');
+    if (!pages.has(page)) this.#readSingle(page, FILL.misses);
   }
 
   /** filemap_map_pages(): what is there of a window is mapped, but for folios with the readahead mark. */
   faultAround(file: FileReadahead, page: number, count: number): void {
     const { pages } = this;
-    let mapped = 0;
-    for (let at = page; at < Math.min(page + count, pages.pages); at++)
-      if (pages.has(at) && !pages.isMarked(at)) mapped++;
-    file.mmapMiss = Math.max(0, file.mmapMiss - mapped);
+    const end = Math.min(page + count, pages.pages);
+    for (let at = page; at < end && file.mmapMiss > 0; at++) if (pages.has(at) && !pages.isMarked(at)) file.mmapMiss--;
   }
 
   /** do_sync_mmap_readahead() */
-  #faultMiss(file: FileReadahead, page: number, executableEnd: number | null): void {
+  #faultMiss(file: FileReadahead, page: number, executableEnd: number): void {
     const { windowPages } = this.#limits;
     if (windowPages === 0) return;
     if (file.mmapMiss < MMAP_LOTSAMISS * 10) file.mmapMiss++;
     if (file.mmapMiss > MMAP_LOTSAMISS) return;
     file.order = 0;
-    if (executableEnd !== null) {
-      this.#rule = 'fault: executable mapping, forward to its end';
+    if (executableEnd >= 0) {
+      this.#rule = FILL.executable;
       file.start = page;
       file.size = Math.min(page + windowPages, executableEnd) - page;
       file.asyncSize = 0;
     } else {
-      this.#rule = 'fault: read-around';
+      this.#rule = FILL.around;
       file.start = Math.max(0, page - Math.floor(windowPages / 2));
       file.size = windowPages;
       file.asyncSize = Math.floor(windowPages / 4);
@@ -144,13 +138,13 @@ export class MappingReadahead {
   #sync(file: FileReadahead, page: number, asked: number): void {
     const max = this.#maxPages(asked);
     if (this.#limits.windowPages === 0) {
-      this.#rule = 'single page, nothing read ahead';
+      this.#rule = FILL.single;
       this.#readUnordered(file, page, 1, 0);
       return;
     }
     const next = file.previous >= 0 && (page === file.previous || page === file.previous + 1);
     if (page === 0 || asked > max || next) {
-      this.#rule = 'read: initial window';
+      this.#rule = FILL.initial;
       file.start = page;
       file.size = initialSize(asked, max);
       file.asyncSize = file.size > asked ? file.size - asked : file.size >> 1;
@@ -158,11 +152,11 @@ export class MappingReadahead {
       const miss = this.pages.previousMiss(page - 1, max);
       const before = page - miss - 1;
       if (before <= asked) {
-        this.#rule = 'read: random, no more than asked for';
+        this.#rule = FILL.random;
         this.#readUnordered(file, page, asked, 0);
         return;
       }
-      this.#rule = 'read: window grown from cached pages before it';
+      this.#rule = FILL.grown;
       file.start = page;
       file.size = Math.min((miss < 0 ? 2 * before : before) + asked, max);
       file.asyncSize = 1;
@@ -188,9 +182,9 @@ export class MappingReadahead {
       file.start = start;
       file.size = nextSize(start - page + asked, max);
     }
-    this.#rule = 'readahead mark reached: next window';
+    this.#rule = FILL.mark;
     file.order += 2;
-    const align = 2 ** Math.min(file.order, trailingZeros(max));
+    const align = 1 << Math.min(file.order, trailingZeros(max));
     const end = file.start + file.size;
     const aligned = end - (end % align);
     if (aligned > file.start) file.size = aligned - file.start;
@@ -214,12 +208,13 @@ export class MappingReadahead {
     let met = false;
     while (page <= limit && !met) {
       let order = file.order;
-      if (page % 2 ** order !== 0) order = trailingZeros(page);
-      while (order > 0 && page + 2 ** order - 1 > limit) order--;
-      for (let at = page; at < page + 2 ** order && !met; at++) met = pages.has(at);
+      if (page & ((1 << order) - 1)) order = trailingZeros(page);
+      while (order > 0 && page + (1 << order) - 1 > limit) order--;
+      const end = page + (1 << order);
+      for (let at = page; at < end && !met; at++) met = pages.has(at);
       if (met) break;
-      pages.add(page, order, page === mark - (mark % 2 ** order), this.#rule);
-      page += 2 ** order;
+      pages.add(page, order, page === mark - (mark % (1 << order)), this.#rule);
+      page = end;
     }
     if (page > start) this.#readRun(file, start, page - start);
     if (met) this.#readUnordered(file, page, file.size - (page - start), file.asyncSize);

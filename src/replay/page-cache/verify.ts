@@ -1,3 +1,4 @@
+import { DataError, UsageError } from '../../error.ts';
 import { Bindings } from '../binding.ts';
 import { type PageSets, pagesLeftByFills, readPageSets } from '../page-sets.ts';
 import { loadReferences } from '../references.ts';
@@ -5,6 +6,9 @@ import type { ReplayInput } from '../result.ts';
 import { DEFAULT_WINDOW_PAGES, type PredictedFile, Prediction } from './predict.ts';
 
 export const VERIFY_SCHEMA = 'foliolab.verify/1';
+
+/** 128 MiB: what a row may cost is bounded by it. */
+const MAX_WINDOW_PAGES = 2 ** 15;
 
 export interface VerifyOptions {
   trace: string;
@@ -57,10 +61,17 @@ export async function verifyTrace(options: VerifyOptions, command: string): Prom
   const { trace, mounts, truth, windowPages } = options;
   const bindings = await Bindings.open({ traces: [trace], mounts });
   const binding = bindings.traces[0]!;
-  const limits = (mount: string) => ({
-    windowPages: windowPages ?? binding.windowPagesOf?.(mount) ?? DEFAULT_WINDOW_PAGES,
-    ioPages: 0,
-  });
+  if (windowPages !== null && windowPages > MAX_WINDOW_PAGES)
+    throw new UsageError(`a window of ${windowPages} pages is more than the ${MAX_WINDOW_PAGES} that are modelled`);
+  const limits = (mount: string) => {
+    const recorded = binding.windowPagesOf?.(mount) ?? DEFAULT_WINDOW_PAGES;
+    if (windowPages === null && recorded > MAX_WINDOW_PAGES)
+      throw new DataError(
+        trace,
+        `mount '${mount}' reads ahead ${recorded} pages, more than the ${MAX_WINDOW_PAGES} that are modelled`,
+      );
+    return { windowPages: windowPages ?? recorded, ioPages: 0 };
+  };
   const prediction = new Prediction(binding, limits);
   for await (const rows of binding.batches()) for (const row of rows) prediction.add(row);
   const unknown = bindings.unknownIds();
@@ -69,7 +80,12 @@ export async function verifyTrace(options: VerifyOptions, command: string): Prom
   if (truth === null) {
     measured = await pagesOfFills(trace, mounts);
   } else {
-    const sets = await readPageSets(truth);
+    const pagesOf = new Map([...prediction.files()].map((file) => [keyOf(file), file.pages.pages]));
+    const sets = await readPageSets(truth, (mount, nid, end) => {
+      const pages = pagesOf.get(`${mount} ${nid}`);
+      if (pages === undefined || end <= pages) return null;
+      return `page ${end - 1} is past the end of inode ${nid} on mount '${mount}', which has ${pages} pages`;
+    });
     measured = sets.files;
     inputs.push({ path: sets.path, sha256: sets.sha256, kind: 'truth' });
   }
@@ -101,11 +117,16 @@ async function pagesOfFills(trace: string, mounts: ReadonlyMap<string, string>):
   return pagesLeftByFills(await loadReferences(traces, { from: 'fills', mounts: 'recorded' }));
 }
 
+/** A file's key in {@link PageSets}. */
+function keyOf({ mount, image, ordinal }: PredictedFile): string {
+  return `${mount} ${image.columns.nid[ordinal]}`;
+}
+
 function compare(prediction: Prediction, measured: PageSets['files'], explain: boolean): VerifiedFile[] {
   const files: VerifiedFile[] = [];
   const left = new Map(measured);
   for (const file of prediction.files()) {
-    const key = `${file.mount} ${file.image.columns.nid[file.ordinal]}`;
+    const key = keyOf(file);
     const truth = left.get(key) ?? new Set<number>();
     left.delete(key);
     if (file.pages.cached > 0 || truth.size > 0) files.push(verified(file, truth, explain));
