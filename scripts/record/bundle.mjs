@@ -46,10 +46,13 @@ async function read(path) {
 /** Times of the committed traces are multiples of this: they take half the room. */
 const TIME_STEP_NS = 1024;
 
+/** Of Zstandard: what is committed is written once. */
+const LEVEL = 19;
+
 /** Writes a trace again, with coarser times. */
 async function coarsen(from, to) {
   const reader = await ArrowTraceReader.open(from);
-  const writer = await ArrowTraceWriter.create(to);
+  const writer = await ArrowTraceWriter.create(to, false, LEVEL);
   const known = { containers: 0, mounts: 0, files: 0 };
   const event = blankEvent();
   let begun = false;

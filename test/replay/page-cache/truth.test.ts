@@ -52,10 +52,10 @@ describe.each(['redis', 'nginx', 'postgres', 'python', 'node', 'java'])('recorde
    * taken over from the recording; pages.
    */
   const LIMITED: Record<string, [number, number, number]> = {
-    redis: [5491, 5512, 5490],
-    nginx: [5439, 5468, 5439],
-    postgres: [17_515, 17_514, 17_514],
-    python: [13_509, 13_510, 13_509],
+    redis: [5504, 5504, 5504],
+    nginx: [5104, 5153, 5104],
+    postgres: [17_801, 17_798, 17_798],
+    python: [13_098, 13_098, 13_098],
     node: [36_893, 36_931, 36_893],
     java: [30_455, 30_455, 30_455],
   };

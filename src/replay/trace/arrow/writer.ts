@@ -23,6 +23,7 @@ const MAX_TASK = 2 ** 31;
  * a trace up to its last batch.
  */
 export class ArrowTraceWriter implements TraceSink {
+  readonly #level: number;
   readonly path: string;
   readonly #target: string;
   readonly #written: string;
@@ -47,7 +48,8 @@ export class ArrowTraceWriter implements TraceSink {
   readonly #bytes = new Uint32Array(BATCH_ROWS);
   readonly #task = new Int32Array(BATCH_ROWS);
 
-  private constructor(path: string, keep: boolean) {
+  private constructor(path: string, keep: boolean, level: number) {
+    this.#level = level;
     this.path = path;
     this.#keep = keep;
     this.#target = linkTarget(path);
@@ -72,11 +74,12 @@ export class ArrowTraceWriter implements TraceSink {
 
   /**
    * @param keep write under the file's own name at once, as a recorder must; else it appears when it is whole
+   * @param level of Zstandard, 1 to 22
    * @throws DataError when the file can't be written
    */
-  static async create(path: string, keep = false): Promise<ArrowTraceWriter> {
+  static async create(path: string, keep = false, level = LEVEL): Promise<ArrowTraceWriter> {
     await zstdReady();
-    return new ArrowTraceWriter(path, keep);
+    return new ArrowTraceWriter(path, keep, level);
   }
 
   facts(facts: TraceFacts): void {
@@ -231,7 +234,7 @@ export class ArrowTraceWriter implements TraceSink {
         layout.push([at, 0]);
         continue;
       }
-      const packed = zstdCompress(buffer, LEVEL);
+      const packed = zstdCompress(buffer, this.#level);
       const smaller = packed.length < buffer.length;
       const stored = smaller ? packed : buffer;
       const head = Buffer.alloc(8);
