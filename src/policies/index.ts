@@ -64,7 +64,11 @@ export const policies = {
   'second-chance': { create: (context: PolicyContext) => new SecondChance(context), defaults: {} },
   sieve: { create: (context: PolicyContext) => new Sieve(context), defaults: {} },
   slru: { create: (context: PolicyContext) => new Slru(context), defaults: { segments: 4 } },
-  'w-tinylfu': { create: (context: PolicyContext) => new WTinyLfu(context), defaults: { window: 0.01, ratio: 4 } },
+  'w-tinylfu': {
+    create: (context: PolicyContext) => new WTinyLfu(context),
+    defaults: { window: 0.01, ratio: 4 },
+    needsIds: true,
+  },
 } satisfies Record<string, PolicyEntry>;
 
 /** A policy as asked for: a name and all its parameters. */
@@ -77,8 +81,16 @@ export interface PolicySpec {
   readonly params: Readonly<Record<string, number>>;
   /** Whether {@link create} wants the next uses of the references to come. */
   readonly needsFuture: boolean;
-  /** @param nextUse see {@link PolicyContext.nextUse} */
-  create(capacityPages: number, universe: number, seed: number, nextUse?: Uint32Array): EvictionPolicy;
+  /** Whether {@link create} wants the trace's ids, where it has some. */
+  readonly needsIds: boolean;
+  /** @param nextUse see {@link PolicyContext.nextUse} @param ids see {@link PolicyContext.ids} */
+  create(
+    capacityPages: number,
+    universe: number,
+    seed: number,
+    nextUse?: Uint32Array,
+    ids?: Uint32Array,
+  ): EvictionPolicy;
 }
 
 /** The text given to {@link parsePolicy} names no policy. */
@@ -116,7 +128,7 @@ export function parsePolicy(spec: string): PolicySpec {
       `unknown policy '${name}'; known: ${Object.keys(policies).join(', ')}; a policy of your own is named by its file, such as ./mine.js`,
     );
   }
-  const { create, defaults, needsFuture = false } = entry;
+  const { create, defaults, needsFuture = false, needsIds = false } = entry;
   const known = Object.keys(defaults);
   const given: Record<string, number> = {};
   for (const setting of settings) {
@@ -147,6 +159,8 @@ export function parsePolicy(spec: string): PolicySpec {
     label: [name, ...changed.map((param) => `${param}=${params[param]}`)].join(':'),
     params,
     needsFuture,
-    create: (capacityPages, universe, seed, nextUse) => create({ capacityPages, universe, seed, params, nextUse }),
+    needsIds,
+    create: (capacityPages, universe, seed, nextUse, ids) =>
+      create({ capacityPages, universe, seed, params, nextUse, ids }),
   };
 }
