@@ -1,16 +1,20 @@
 import { Arc } from './arc.ts';
+import { Cacheus } from './cacheus.ts';
 import { Car } from './car.ts';
 import { Clock } from './clock.ts';
+import { ClockPro } from './clock-pro.ts';
 import { Fifo } from './fifo.ts';
 import { Gdsf } from './gdsf.ts';
 import { Hyperbolic } from './hyperbolic.ts';
 import { LeCaR } from './lecar.ts';
 import { Lfu } from './lfu.ts';
 import { Lfuda } from './lfuda.ts';
+import { Lhd } from './lhd.ts';
 import { LinuxLru } from './linux-lru.ts';
 import { Lirs } from './lirs.ts';
 import { Lru } from './lru.ts';
 import { LruK } from './lru-k.ts';
+import { Mglru } from './mglru.ts';
 import { Mru } from './mru.ts';
 import { Opt } from './opt.ts';
 import { pluginEntry, splitPlugin } from './plugin.ts';
@@ -34,18 +38,25 @@ export const policies = {
   '2q': { create: (context: PolicyContext) => new TwoQ(context), defaults: { in: 0.25, out: 0.5 } },
   '2q-simple': { create: (context: PolicyContext) => new TwoQSimple(context), defaults: { in: 0.25 } },
   arc: { create: (context: PolicyContext) => new Arc(context), defaults: {} },
+  cacheus: { create: (context: PolicyContext) => new Cacheus(context), defaults: {} },
   car: { create: (context: PolicyContext) => new Car(context), defaults: {} },
   clock: { create: (context: PolicyContext) => new Clock(context), defaults: { bits: 1 } },
+  'clock-pro': { create: (context: PolicyContext) => new ClockPro(context), defaults: { cold: 0.01 } },
   fifo: { create: (context: PolicyContext) => new Fifo(context), defaults: {} },
   gdsf: { create: (context: PolicyContext) => new Gdsf(context), defaults: {} },
   hyperbolic: { create: (context: PolicyContext) => new Hyperbolic(context), defaults: { sample: 64 } },
   lecar: { create: (context: PolicyContext) => new LeCaR(context), defaults: { rate: 0.45, discount: 0.005 } },
   lfu: { create: (context: PolicyContext) => new Lfu(context), defaults: {} },
   lfuda: { create: (context: PolicyContext) => new Lfuda(context), defaults: {} },
+  lhd: {
+    create: (context: PolicyContext) => new Lhd(context),
+    defaults: { sample: 32, admitted: 8, ages: 20_000, every: 2 ** 20 },
+  },
   'linux-lru': { create: (context: PolicyContext) => new LinuxLru(context), defaults: { batch: 32 } },
   lirs: { create: (context: PolicyContext) => new Lirs(context), defaults: { hir: 0.01, demote: 1 } },
   lru: { create: (context: PolicyContext) => new Lru(context), defaults: {} },
   'lru-k': { create: (context: PolicyContext) => new LruK(context), defaults: { k: 2 } },
+  mglru: { create: (context: PolicyContext) => new Mglru(context), defaults: { batch: 64, goal: 32 } },
   mru: { create: (context: PolicyContext) => new Mru(context), defaults: {} },
   opt: { create: (context: PolicyContext) => new Opt(context), defaults: {}, needsFuture: true },
   'qd-lp-fifo': {

@@ -49,7 +49,7 @@ const golden = ['../../policies/libcachesim.csv', 'libcachesim-belady.csv', 'lib
  */
 const DRAWS = ['lecar'];
 const isApart = ({ policy, size }: { policy: string; size: number }): boolean =>
-  policy === 'lfuda' || DRAWS.includes(policy) || (policy === 'lirs' && size < 200);
+  policy === 'lfuda' || DRAWS.includes(policy) || policy === 'lhd' || (policy === 'lirs' && size < 200);
 
 /** A trace in a file of whatever one name it is called by. */
 function file(name: string): string {
