@@ -16,8 +16,8 @@ import { ZIPF } from './zipf.mjs';
 const CAPACITY_PAGES = 15_856;
 const COMPANY = 5;
 
-/** Counts that differ: lfuda's by faults there, lecar's by what it draws. */
-const DIFFERENT = new Set(['lecar', 'lfuda']);
+/** Counts that differ: lfuda's by faults there, lecar's and lhd's by what they draw. */
+const DIFFERENT = new Set(['lecar', 'lfuda', 'lhd']);
 
 /** Misses counted by libCacheSim on this trace, by policy. */
 const EXPECTED_MISSES = Object.fromEntries(

@@ -1,7 +1,7 @@
 /*
  * A counting Bloom filter of page frequencies, as libCacheSim's minimalIncrementCBF.c at a false-positive rate of 0.001: 14.4 counters a
  * page expected, ten of them to a page. Counter i of a page is (a + i b mod 2^32) mod the number of counters, a and b being the low
- * halves of XXH64 of its number as eight bytes, under two seeds. For all its name, an insertion there raises all ten counters.
+ * halves of XXH64 of its id as eight bytes, under two seeds. For all its name, an insertion there raises all ten counters.
  */
 
 const COUNTERS_A_PAGE = -Math.log(0.001) / 0.480453013918201; // ln(2)² with the reference's digits
@@ -23,8 +23,11 @@ export class FrequencySketch {
   private readonly wrap: number;
   private readonly inverse: number;
 
-  /** @param expectedPages pages that the filter is made for; it may be asked of any below `universe` */
-  constructor(universe: number, expectedPages: number) {
+  /**
+   * @param expectedPages pages that the filter is made for; it may be asked of any below `universe`
+   * @param ids low and high half of each page's id, which otherwise is its number
+   */
+  constructor(universe: number, expectedPages: number, ids?: Uint32Array) {
     const wanted = Math.min(Math.ceil(COUNTERS_A_PAGE * expectedPages), MAX_COUNTERS);
     const length = wanted < HASHES ? 2 * HASHES : wanted;
     this.counters = new Uint8Array(length);
@@ -33,8 +36,10 @@ export class FrequencySketch {
     this.inverse = 1 / length;
     this.hashes = new Int32Array(2 * universe);
     for (let page = 0; page < universe; page++) {
-      this.hashes[2 * page] = xxh64(page, SEED_A);
-      this.hashes[2 * page + 1] = xxh64(page, SEED_B);
+      const idLow = ids === undefined ? page : ids[2 * page];
+      const idHigh = ids === undefined ? 0 : ids[2 * page + 1];
+      this.hashes[2 * page] = xxh64(idLow, idHigh, SEED_A);
+      this.hashes[2 * page + 1] = xxh64(idLow, idHigh, SEED_B);
     }
   }
 
@@ -148,10 +153,10 @@ function add(addHigh: number, addLow: number): void {
   low = sum | 0;
 }
 
-/** Low half of the 64-bit xxHash of a number below 2^32, as eight little-endian bytes. */
-export function xxh64(value: number, seed: number): number {
-  high = 0;
-  low = value;
+/** Low half of the 64-bit xxHash of an id in two halves, as eight little-endian bytes. */
+export function xxh64(idLow: number, idHigh: number, seed: number): number {
+  high = idHigh;
+  low = idLow;
   multiply(0xc2b2ae3d, 0x27d4eb4f);
   rotate(31);
   multiply(0x9e3779b1, 0x85ebca87);

@@ -1,16 +1,20 @@
 import { Arc } from './arc.ts';
+import { Cacheus } from './cacheus.ts';
 import { Car } from './car.ts';
 import { Clock } from './clock.ts';
+import { ClockPro } from './clock-pro.ts';
 import { Fifo } from './fifo.ts';
 import { Gdsf } from './gdsf.ts';
 import { Hyperbolic } from './hyperbolic.ts';
 import { LeCaR } from './lecar.ts';
 import { Lfu } from './lfu.ts';
 import { Lfuda } from './lfuda.ts';
+import { Lhd } from './lhd.ts';
 import { LinuxLru } from './linux-lru.ts';
 import { Lirs } from './lirs.ts';
 import { Lru } from './lru.ts';
 import { LruK } from './lru-k.ts';
+import { Mglru } from './mglru.ts';
 import { Mru } from './mru.ts';
 import { Opt } from './opt.ts';
 import { pluginEntry, splitPlugin } from './plugin.ts';
@@ -34,18 +38,25 @@ export const policies = {
   '2q': { create: (context: PolicyContext) => new TwoQ(context), defaults: { in: 0.25, out: 0.5 } },
   '2q-simple': { create: (context: PolicyContext) => new TwoQSimple(context), defaults: { in: 0.25 } },
   arc: { create: (context: PolicyContext) => new Arc(context), defaults: {} },
+  cacheus: { create: (context: PolicyContext) => new Cacheus(context), defaults: {} },
   car: { create: (context: PolicyContext) => new Car(context), defaults: {} },
   clock: { create: (context: PolicyContext) => new Clock(context), defaults: { bits: 1 } },
+  'clock-pro': { create: (context: PolicyContext) => new ClockPro(context), defaults: { cold: 0.01 } },
   fifo: { create: (context: PolicyContext) => new Fifo(context), defaults: {} },
   gdsf: { create: (context: PolicyContext) => new Gdsf(context), defaults: {} },
   hyperbolic: { create: (context: PolicyContext) => new Hyperbolic(context), defaults: { sample: 64 } },
   lecar: { create: (context: PolicyContext) => new LeCaR(context), defaults: { rate: 0.45, discount: 0.005 } },
   lfu: { create: (context: PolicyContext) => new Lfu(context), defaults: {} },
   lfuda: { create: (context: PolicyContext) => new Lfuda(context), defaults: {} },
+  lhd: {
+    create: (context: PolicyContext) => new Lhd(context),
+    defaults: { sample: 32, admitted: 8, ages: 20_000, every: 2 ** 20 },
+  },
   'linux-lru': { create: (context: PolicyContext) => new LinuxLru(context), defaults: { batch: 32 } },
   lirs: { create: (context: PolicyContext) => new Lirs(context), defaults: { hir: 0.01, demote: 1 } },
   lru: { create: (context: PolicyContext) => new Lru(context), defaults: {} },
   'lru-k': { create: (context: PolicyContext) => new LruK(context), defaults: { k: 2 } },
+  mglru: { create: (context: PolicyContext) => new Mglru(context), defaults: { batch: 64, goal: 32 } },
   mru: { create: (context: PolicyContext) => new Mru(context), defaults: {} },
   opt: { create: (context: PolicyContext) => new Opt(context), defaults: {}, needsFuture: true },
   'qd-lp-fifo': {
@@ -64,7 +75,11 @@ export const policies = {
   'second-chance': { create: (context: PolicyContext) => new SecondChance(context), defaults: {} },
   sieve: { create: (context: PolicyContext) => new Sieve(context), defaults: {} },
   slru: { create: (context: PolicyContext) => new Slru(context), defaults: { segments: 4 } },
-  'w-tinylfu': { create: (context: PolicyContext) => new WTinyLfu(context), defaults: { window: 0.01, ratio: 4 } },
+  'w-tinylfu': {
+    create: (context: PolicyContext) => new WTinyLfu(context),
+    defaults: { window: 0.01, ratio: 4 },
+    needsIds: true,
+  },
 } satisfies Record<string, PolicyEntry>;
 
 /** A policy as asked for: a name and all its parameters. */
@@ -77,8 +92,16 @@ export interface PolicySpec {
   readonly params: Readonly<Record<string, number>>;
   /** Whether {@link create} wants the next uses of the references to come. */
   readonly needsFuture: boolean;
-  /** @param nextUse see {@link PolicyContext.nextUse} */
-  create(capacityPages: number, universe: number, seed: number, nextUse?: Uint32Array): EvictionPolicy;
+  /** Whether {@link create} wants the trace's ids, where it has some. */
+  readonly needsIds: boolean;
+  /** @param nextUse see {@link PolicyContext.nextUse} @param ids see {@link PolicyContext.ids} */
+  create(
+    capacityPages: number,
+    universe: number,
+    seed: number,
+    nextUse?: Uint32Array,
+    ids?: Uint32Array,
+  ): EvictionPolicy;
 }
 
 /** The text given to {@link parsePolicy} names no policy. */
@@ -116,7 +139,7 @@ export function parsePolicy(spec: string): PolicySpec {
       `unknown policy '${name}'; known: ${Object.keys(policies).join(', ')}; a policy of your own is named by its file, such as ./mine.js`,
     );
   }
-  const { create, defaults, needsFuture = false } = entry;
+  const { create, defaults, needsFuture = false, needsIds = false } = entry;
   const known = Object.keys(defaults);
   const given: Record<string, number> = {};
   for (const setting of settings) {
@@ -147,6 +170,8 @@ export function parsePolicy(spec: string): PolicySpec {
     label: [name, ...changed.map((param) => `${param}=${params[param]}`)].join(':'),
     params,
     needsFuture,
-    create: (capacityPages, universe, seed, nextUse) => create({ capacityPages, universe, seed, params, nextUse }),
+    needsIds,
+    create: (capacityPages, universe, seed, nextUse, ids) =>
+      create({ capacityPages, universe, seed, params, nextUse, ids }),
   };
 }

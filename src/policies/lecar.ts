@@ -5,8 +5,7 @@
  *             draw decides, and the page is remembered as the expert's own. A miss on a remembered page was the expert's fault: its
  *             weight is multiplied by e^(−0.45 d), where d = 0.005^(t / frames) and t the references since the eviction.
  * Paper       G. Vietri et al., "Driving cache replacement with ML-based LeCaR", HotStorage 2018, section 3 and algorithm 1.
- * Checked     a naive twin that draws the same numbers; libCacheSim aa0fc40, LeCaR.c, which draws others: miss counts within a thousandth
- *             on long traces, within four standard deviations of the seeds' on a short one, test/policies/golden.test.ts.
+ * Checked     libCacheSim aa0fc40, LeCaR.c: equal miss counts where we draw its numbers, test/policies/golden.test.ts. A naive twin.
  * Deviations  As libCacheSim: each expert's memory is half as long as the cache; the draw knows hundredths.
  * Parameters  rate=0.45  of learning; discount=0.005  d of a page that returns after as many references as there are frames.
  * Memory      21 bytes a page, 20 bytes a frame.

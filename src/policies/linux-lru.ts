@@ -9,7 +9,8 @@
  *             long, it goes to the active list at once.
  * Source      Linux, mm/workingset.c (workingset_eviction, workingset_refault, workingset_activation), mm/vmscan.c (shrink_lruvec,
  *             get_scan_count, prepare_scan_control, shrink_active_list, shrink_inactive_list, inactive_is_low) and mm/swap.c
- *             (folio_mark_accessed), as in 6.6 and, in these parts, later; J. Weiner, "Thrash detection-based file cache sizing", 2012.
+ *             (folio_mark_accessed), as in 6.12.117, where the multi-gen LRU is off; J. Weiner, "Thrash detection-based file cache
+ *             sizing", 2012.
  * Checked     a naive twin.
  * Modelled    Clean, unmapped file folios of one page, of one memory cgroup at its limit or of one node without any: the replay's cache is
  *             the lruvec. Every reference is a read(2) of its own.

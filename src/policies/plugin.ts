@@ -66,7 +66,7 @@ function checked(path: string, module: Record<string, unknown>): PolicyEntry {
   const entry = module.default as Partial<PolicyEntry> | undefined;
   if (typeof entry !== 'object' || entry === null || typeof entry.create !== 'function')
     return fail('its default export is no policy: { create(context), defaults: {} }');
-  const { defaults = {}, needsFuture = false } = entry;
+  const { defaults = {}, needsFuture = false, needsIds = false } = entry;
   for (const [name, value] of Object.entries(defaults))
     if (typeof value !== 'number') fail(`the default of its parameter '${name}' is no number`);
   const create = entry.create.bind(entry);
@@ -84,5 +84,5 @@ function checked(path: string, module: Record<string, unknown>): PolicyEntry {
   if (!(policy.victims instanceof Uint32Array)) fail('its victims are no Uint32Array');
   if (outcome !== 0) fail(`the first access of an empty cache answers ${String(outcome)}, not 0`);
   if (policy.residentPages !== 1) fail(`its residentPages are ${policy.residentPages} after the first access, not 1`);
-  return { create, defaults, needsFuture };
+  return { create, defaults, needsFuture, needsIds };
 }

@@ -36,6 +36,11 @@ export interface PolicyContext {
    * never. The policy counts its own position. See `nextUses`.
    */
   readonly nextUse?: Uint32Array;
+  /**
+   * For a policy that hashes pages: the 64-bit ids that the trace has for them, low and high half of each in turn. Left out where a page has
+   * no other id than its number.
+   */
+  readonly ids?: Uint32Array;
 }
 
 /** A registry line: how to build the policy and what its parameters default to. */
@@ -44,4 +49,6 @@ export interface PolicyEntry {
   readonly defaults: Readonly<Record<string, number>>;
   /** The policy can't be built without {@link PolicyContext.nextUse}. */
   readonly needsFuture?: boolean;
+  /** The policy counts otherwise with other {@link PolicyContext.ids}. */
+  readonly needsIds?: boolean;
 }

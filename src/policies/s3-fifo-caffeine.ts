@@ -10,7 +10,8 @@
  * Checked     a naive twin.
  * Deviations  Small's share is at least one page: without any, Caffeine looks for its victim in an empty small for ever.
  * Parameters  small=0.1  small's share of the frames; ghost=0.9  pages remembered, as a share of the frames; threshold=1  uses beyond
- *             which a page has earned a place in main, 0 to 2; max=3  largest counter, 1 to 63.
+ *             which a page has earned a place in main, 0 to 2; max=3  largest counter, 1 to 63. These defaults are chosen: the paper's
+ *             shares and counters of two bits; they were not read from Caffeine's configuration.
  * Memory      9 bytes a page, 4 bytes a frame.
  */
 import { frameCount } from './frames.ts';

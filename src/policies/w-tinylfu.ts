@@ -8,8 +8,9 @@
  *             they come in, are hit in main and are weighed, and is halved now and then.
  * Paper       G. Einziger, R. Friedman and B. Manes, "TinyLFU: a highly efficient cache admission policy", ACM Transactions on Storage
  *             13(4), 2017, sections 3 and 4.
- * Checked     libCacheSim aa0fc40, WTinyLFU.c, SLRU.c and minimalIncrementCBF.c: equal miss counts, test/policies/golden.test.ts. Its
- *             filter hashes the object's id, ours the page's dense id, so equality is tested on traces whose objects are numbered so.
+ * Checked     libCacheSim aa0fc40, WTinyLFU.c, SLRU.c and minimalIncrementCBF.c: equal miss counts, test/policies/golden.test.ts, on
+ *             traces whose objects are numbered from 0, and test/replay/curves/command.test.ts on others: its filter hashes the object's
+ *             id, and so does ours where the trace has ids; pages of recordings have none, and their numbers are hashed.
  * Deviations  As libCacheSim, and unlike the paper and Caffeine: the window is only looked at when the whole cache is full; an admitted
  *             page doesn't end the eviction, which goes on until a page of the window is refused, so one miss may evict several; hits
  *             in the window aren't counted; the filter has 14.4 counters for each page of main, of which an insertion
@@ -63,7 +64,7 @@ export class WTinyLfu implements EvictionPolicy {
     );
     this.halveAfter = 32 * this.mainLimit;
     // Where everything fits, no page is ever weighed.
-    this.sketch = new FrequencySketch(universe, capacityPages < universe ? this.mainLimit : 0);
+    this.sketch = new FrequencySketch(universe, capacityPages < universe ? this.mainLimit : 0, context.ids);
     this.victims = new Uint32Array(this.frames);
     this.lists = new PageLists(universe, 3);
     this.state = new Uint8Array(universe);

@@ -4,8 +4,10 @@
  */
 import type { policies } from '../../src/policies/index.ts';
 import { arc, car, lirs } from './naive/adaptive.ts';
+import { clockPro } from './naive/clock-pro.ts';
 import { hyperbolic, leCaR, lfu, lfuda, lruK, wTinyLfu } from './naive/frequency.ts';
-import { linuxLru } from './naive/kernel.ts';
+import { linuxLru, mglru } from './naive/kernel.ts';
+import { cacheus, lhd } from './naive/learning.ts';
 import {
   clock,
   fifo,
@@ -26,18 +28,22 @@ export const naive = {
   '2q': twoQ,
   '2q-simple': twoQSimple,
   arc,
+  cacheus,
   car,
   clock,
+  'clock-pro': clockPro,
   fifo,
   gdsf: lfuda,
   hyperbolic,
   lecar: leCaR,
   lfu,
   lfuda,
+  lhd,
   'linux-lru': linuxLru,
   lirs,
   lru,
   'lru-k': lruK,
+  mglru,
   mru,
   opt,
   'qd-lp-fifo': qdLpFifo,
@@ -59,8 +65,12 @@ export const variants: readonly string[] = [
   'clock:bits=2',
   'clock:bits=3',
   'clock:bits=7',
+  'clock-pro:cold=0.5',
   'hyperbolic:sample=1',
   'hyperbolic:sample=3',
+  'lhd:ages=64:every=8',
+  'lhd:ages=1000:every=5:admitted=0',
+  'lhd:ages=3:every=20:sample=3',
   'linux-lru:batch=1',
   'linux-lru:batch=4',
   'lirs:demote=0',
@@ -68,6 +78,8 @@ export const variants: readonly string[] = [
   'lirs:hir=1',
   'lru-k:k=1',
   'lru-k:k=3',
+  'mglru:batch=1:goal=1',
+  'mglru:batch=2:goal=3',
   'qd-lp-fifo:small=0.5:threshold=2',
   'qd-lp-fifo:small=0:ghost=0',
   's3-fifo:threshold=1',

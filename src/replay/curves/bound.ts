@@ -59,4 +59,8 @@ export class BoundSource implements IdSource {
     }
     return bindings.inputs();
   }
+
+  objectIds(): null {
+    return null;
+  }
 }

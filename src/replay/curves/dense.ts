@@ -11,6 +11,8 @@ export interface DenseTrace {
   readonly who: Uint32Array | null;
   /** distinct pages */
   readonly universe: number;
+  /** Ids of the pages, low and high half of each in turn, in shared memory; null if they weren't asked for, or have none. */
+  readonly objectIds: Uint32Array | null;
   /** how many there are */
   readonly references: number;
   /** how many of them come before counting begins */
@@ -30,6 +32,8 @@ export interface LoadOptions {
   readonly keep: number;
   /** keep the containers too */
   readonly who: boolean;
+  /** the pages' ids, too */
+  readonly objectIds: boolean;
 }
 
 /** The share of the ids that is kept, chosen by their hash, and how many there shall be at least, for which the share may be larger. */
@@ -49,7 +53,8 @@ export async function loadDense(
 ): Promise<{ trace: DenseTrace; inputs: ReplayInput[] }> {
   const collector = await collectorOf(source, options);
   const inputs = await source.read((block) => collector.take(block));
-  return { trace: collector.finish(source.path), inputs };
+  const objectIds = options.objectIds ? source.objectIds(collector.numbering.ids()) : null;
+  return { trace: { ...collector.finish(source.path), objectIds }, inputs };
 }
 
 async function collectorOf(source: IdSource, options: LoadOptions): Promise<Collector> {
@@ -78,6 +83,11 @@ export class Numbering {
     return this.#interner.size;
   }
 
+  /** See {@link IdInterner.ids}. */
+  ids(): Uint32Array {
+    return this.#interner.ids();
+  }
+
   /** @param first position in the block to begin at. @returns how many are in `numbers` and `who` */
   take({ low, high, who }: IdBlock, first: number, end: number): number {
     this.#interner.internAll(low.subarray(first, end), high.subarray(first, end), end - first, this.numbers);
@@ -97,6 +107,10 @@ class SampleNumbering {
 
   get size(): number {
     return this.#interner.size;
+  }
+
+  ids(): Uint32Array {
+    return this.#interner.ids();
   }
 
   take({ low, high, who }: IdBlock, first: number, end: number): number {
@@ -179,7 +193,7 @@ class Collector {
     this.who?.add(this.numbering.who, kept);
   }
 
-  finish(path: string): DenseTrace {
+  finish(path: string): Omit<DenseTrace, 'objectIds'> {
     const { warmup } = this.#options;
     if (warmup > 0 && warmup >= this.#seen)
       throw new UsageError(`--warmup ${warmup} leaves nothing to count of the ${this.#seen} references of ${path}`);
@@ -316,6 +330,7 @@ export function onlyOf(trace: DenseTrace, container: number): DenseTrace {
   for (let i = 0; i < who!.length; i++) if (who![i] === container) references++;
   const own = new Uint32Array(new SharedArrayBuffer(4 * references));
   const number = new Uint32Array(trace.universe);
+  const objectIds = trace.objectIds === null ? null : new Uint32Array(new SharedArrayBuffer(8 * trace.universe));
   let universe = 0;
   let warmup = 0;
   let warmPages = 0;
@@ -327,13 +342,20 @@ export function onlyOf(trace: DenseTrace, container: number): DenseTrace {
     }
     if (who![i] !== container) continue;
     const id = ids![i]!;
-    if (number[id] === 0) number[id] = ++universe;
+    if (number[id] === 0) {
+      if (objectIds !== null) {
+        objectIds[2 * universe] = trace.objectIds![2 * id]!;
+        objectIds[2 * universe + 1] = trace.objectIds![2 * id + 1]!;
+      }
+      number[id] = ++universe;
+    }
     own[at++] = number[id]! - 1;
   }
   return {
     ids: own,
     who: null,
     universe,
+    objectIds,
     references,
     warmup,
     coldMisses: universe - warmPages,

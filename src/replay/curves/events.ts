@@ -28,6 +28,8 @@ export class EventSource implements IdSource {
   unit: 'objects' | 'pages' = 'pages';
   format = '';
   readonly #options: EventSourceOptions;
+  /** of the objects' ids, by what {@link read} has made of it; null unless all are objects */
+  #high: ((made: number) => number) | null = null;
 
   constructor(path: string, options: EventSourceOptions) {
     this.path = path;
@@ -44,8 +46,15 @@ export class EventSource implements IdSource {
     const { sha256, format } = await readTrace(this.path, sink, this.#options);
     sink.flush();
     this.unit = sink.objects ? 'objects' : 'pages';
+    this.#high = sink.objects ? sink.highHalves() : null;
     this.format = format?.name ?? ARROW;
     return [{ path: this.path, sha256, kind: 'trace' }];
+  }
+
+  objectIds(ids: Uint32Array): Uint32Array | null {
+    if (this.#high === null) return null;
+    for (let at = 1; at < ids.length; at += 2) ids[at] = this.#high(ids[at]!);
+    return ids;
   }
 }
 
@@ -108,6 +117,12 @@ class DemandSink implements TraceSink {
   async end(): Promise<void> {}
 
   async abort(): Promise<void> {}
+
+  /** What was the high half of an id. */
+  highHalves(): (made: number) => number {
+    const wide = this.#wide.ids();
+    return (made) => (made < WIDE ? 0 : wide[2 * (made - WIDE) + 1]!);
+  }
 
   flush(): void {
     if (this.#block.count > 0) this.#take(this.#block);

@@ -21,6 +21,12 @@ export interface IdSource {
   expected(): Promise<{ distinct: number; references: number }>;
   /** @returns the files read. @throws DataError, or whatever `take` throws */
   read(take: (block: IdBlock) => void): Promise<ReplayInput[]>;
+  /**
+   * The ids that objects have in the trace, of which {@link read} may make others so that no two are alike. The argument is used up.
+   * @param ids low and high half of each, as they were read
+   * @returns null if what was read are pages of files, which have none
+   */
+  objectIds(ids: Uint32Array): Uint32Array | null;
 }
 
 /** References in a block. */

@@ -41,7 +41,7 @@ export interface Meter {
 }
 
 /** What a meter has to know of a trace before it has seen it. */
-export type TraceFacts = Pick<DenseTrace, 'universe' | 'warmup'>;
+export type TraceFacts = Pick<DenseTrace, 'universe' | 'objectIds' | 'warmup'>;
 
 /** @param next next uses, for what needs to know the future; then the trace comes in one piece */
 export function meterOf(job: Job, facts: TraceFacts, next: Uint32Array | null): Meter {
@@ -122,8 +122,14 @@ class PolicyMeter implements Meter {
   #uncounted: number;
   #misses = 0;
 
-  constructor(job: PolicyJob, { universe, warmup }: TraceFacts, next: Uint32Array | null) {
-    const policy = parsePolicy(job.policy).create(job.capacity, Math.max(1, universe), job.seed, next ?? undefined);
+  constructor(job: PolicyJob, { universe, objectIds, warmup }: TraceFacts, next: Uint32Array | null) {
+    const policy = parsePolicy(job.policy).create(
+      job.capacity,
+      Math.max(1, universe),
+      job.seed,
+      next ?? undefined,
+      objectIds ?? undefined,
+    );
     this.#refaults = job.refaults ? new RefaultMeter(policy, universe) : null;
     const loop = replayLoop(policy);
     const meter = this.#refaults;

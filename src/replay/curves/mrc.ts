@@ -68,6 +68,7 @@ export async function missRatioCurves(source: IdSource, options: MrcOptions): Pr
     sample,
     keep: options.stream ? 0 : MOST_KEPT,
     who: options.perContainer,
+    objectIds: plan.some((policy) => policy.needsIds),
   });
   if (trace.ids === null) refuseStreaming(options, wantsFuture);
   const footprint = Math.round(trace.universe / trace.rate);
@@ -123,14 +124,15 @@ interface Planned {
   /** whether it can be run */
   runs: boolean;
   needsFuture: boolean;
+  needsIds: boolean;
 }
 
 function policyOf(spec: string): Planned {
   if (spec === 'opt' && !Object.hasOwn(policies, 'opt'))
-    return { label: spec, params: {}, curve: 'opt', runs: false, needsFuture: true };
-  const { label, params, needsFuture } = parsePolicy(spec);
+    return { label: spec, params: {}, curve: 'opt', runs: false, needsFuture: true, needsIds: false };
+  const { label, params, needsFuture, needsIds } = parsePolicy(spec);
   const curve = label === 'lru' || label === 'opt' ? label : null;
-  return { label, params, curve, runs: true, needsFuture };
+  return { label, params, curve, runs: true, needsFuture, needsIds };
 }
 
 function refuseStreaming(options: MrcOptions, wantsFuture: boolean): void {
@@ -281,6 +283,7 @@ async function exactCurves(
     sample: null,
     keep: options.stream ? 0 : MOST_KEPT,
     who: false,
+    objectIds: plan.some((policy) => policy.needsIds),
   });
   const { rows, curves } = await rowsOf(source, trace, plan, sizes, null, { ...options, refaults: false });
   return {

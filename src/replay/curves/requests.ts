@@ -59,6 +59,10 @@ export class RequestSource implements IdSource {
     return [{ path: this.path, sha256: sha256(), kind: 'trace' }];
   }
 
+  objectIds(ids: Uint32Array): Uint32Array {
+    return ids;
+  }
+
   async #readOracleGeneral(records: RecordReader, take: (block: IdBlock) => void): Promise<void> {
     const block = blankBlock();
     const { low, high } = block;

@@ -1,3 +1,4 @@
+import { parsePolicy } from '../../policies/index.ts';
 import { Bindings } from '../binding.ts';
 import { type DenseTrace, loadDense } from '../curves/dense.ts';
 import { openSource } from '../curves/source.ts';
@@ -29,10 +30,16 @@ export async function eachUnit(
   cache: IndexCache | null,
   each: (unit: Unit, inputs: ReplayInput[]) => Promise<void>,
 ): Promise<void> {
-  const { sharing, warmup, fingerprints } = study;
+  const { sharing, warmup, fingerprints, policies } = study;
   if (sharing === null) {
     const source = await openSource(path, { format });
-    const { trace, inputs } = await loadDense(source, { warmup, sample: null, keep: Infinity, who: false });
+    const { trace, inputs } = await loadDense(source, {
+      warmup,
+      sample: null,
+      keep: Infinity,
+      who: false,
+      objectIds: policies.some(({ spec }) => parsePolicy(spec).needsIds),
+    });
     return each({ sharing: NO_SHARING, trace, baselinePages: trace.universe }, inputs);
   }
   const bindings = await Bindings.open({ traces: [path], mounts: images, cache });
@@ -67,6 +74,7 @@ function flatten(set: ReferenceSet, { ids, count }: PageIds, warmup: number): De
     ids: all,
     who: null,
     universe: count,
+    objectIds: null,
     references: at,
     warmup: Math.min(warmup, at),
     coldMisses: count - warmPages,

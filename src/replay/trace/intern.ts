@@ -99,6 +99,13 @@ export class IdInterner {
     this.touched = touched;
   }
 
+  /** Low and high half of every id, by number, in shared memory. */
+  ids(): Uint32Array {
+    const ids = new Uint32Array(new SharedArrayBuffer(8 * this.size));
+    ids.set(this.#ids.subarray(0, 2 * this.size));
+    return ids;
+  }
+
   #grow(): void {
     const old = this.#slots;
     if (old.length >= MAX_WORDS) throw new RangeError(`more than ${MAX_WORDS / 4} distinct ids`);

@@ -61,7 +61,7 @@ describe('exact curves', () => {
     await fc.assert(
       fc.asyncProperty(traces, fc.nat(50), async (pages, wanted) => {
         const warmup = Math.min(wanted, pages.length - 1);
-        const options = { policies: ['lru', 'fifo', 'clock'], points: 8, warmup };
+        const options = { policies: ['lru', 'fifo', 'clock', 'w-tinylfu'], points: 8, warmup };
         expect(await misses(pages, { ...options, stream: true })).toEqual(await misses(pages, options));
       }),
     );

@@ -24,6 +24,7 @@ export function sourceOf(
       }
       return [];
     },
+    objectIds: (ids) => ids,
   };
 }
 
