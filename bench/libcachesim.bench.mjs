@@ -178,7 +178,8 @@ function bench() {
     }
     printTable(rows);
 
-    const sizes = FRACTIONS.map((fraction) => Math.max(100, Math.round(fraction * distinct)));
+    // Below 200 frames cachesim's lirs overfills its cache: src/policies/lirs.ts.
+    const sizes = [...new Set(FRACTIONS.map((fraction) => Math.max(200, Math.round(fraction * distinct))))];
     const swept = BENCH_POLICIES === undefined ? SWEPT : SWEPT.filter((name) => names.includes(name));
     const { theirs: peer, ours: mine } = sweep(trace, swept, sizes);
     console.log(
