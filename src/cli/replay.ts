@@ -26,6 +26,7 @@ export interface ReplayFlags {
   memory: string;
   from: 'demand' | 'fills';
   readahead?: (typeof READAHEAD)[number];
+  readAheadKb?: string;
   fingerprints: 'auto' | 'xattr' | 'computed';
   mounts: MountMode;
   backing?: string[];
@@ -73,6 +74,10 @@ export function replayCommand(): Command {
         '--readahead <model>',
         'of demand: none (default), or linux, as Linux 6.18 reads ahead; fills are as recorded',
       ).choices(READAHEAD),
+    )
+    .option(
+      '--read-ahead-kb <number>',
+      'with --readahead linux: what mounts read ahead (default: as the trace says, else 128)',
     )
     .addOption(
       new Option('--fingerprints <source>', 'auto: the xattr where the image has it, else computed')
@@ -140,6 +145,7 @@ export async function runReplay(flags: ReplayFlags, command: string): Promise<Re
     fingerprints: flags.fingerprints,
     containers: flags.containers === undefined ? [] : list('--containers', flags.containers),
     readahead: flags.readahead === 'linux',
+    windowPages: readAheadPages(flags),
     warmup: whole('--warmup', flags.warmup, 0),
     seed: whole('--seed', flags.seed, 0),
   };
@@ -150,12 +156,13 @@ export async function runReplay(flags: ReplayFlags, command: string): Promise<Re
     ...(workers === undefined ? {} : { workers }),
   });
   for (const sentence of bindings.unknownIds()) process.stderr.write(`foliolab: warning: ${sentence}\n`);
-  const { workload: _, lenient: __, readahead: ___, ...effective } = options;
+  const { workload: _, lenient: __, readahead: ___, windowPages, ...effective } = options;
   const parameters = {
     ...effective,
     sharing: replayed.models,
     policies: replayed.policies,
     readahead: flags.from === 'fills' ? 'recorded' : (flags.readahead ?? 'none'),
+    ...(windowPages !== null && { readAheadPages: windowPages }),
     backing: flags.backing ?? ['file'],
     domains: flags.domains ?? 'one',
     pageBytes: PAGE_SIZE,
@@ -163,6 +170,13 @@ export async function runReplay(flags: ReplayFlags, command: string): Promise<Re
   return resultOf(`Page-cache sharing: ${workload}`, command, [...bindings.inputs(), ...domains.inputs], parameters, [
     replayed,
   ]);
+}
+
+/** Pages that --read-ahead-kb says. */
+function readAheadPages({ readahead, readAheadKb }: ReplayFlags): number | null {
+  if (readAheadKb === undefined) return null;
+  if (readahead !== 'linux') throw new UsageError('--read-ahead-kb goes with --readahead linux');
+  return Math.floor((whole('--read-ahead-kb', readAheadKb, 0) * 1024) / PAGE_SIZE);
 }
 
 /** The traces' file names, or their folders' where those say nothing; whole paths where that does not tell them apart. */

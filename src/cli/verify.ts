@@ -74,7 +74,8 @@ function table(result: VerifyResult): string {
   for (const { mount, path, predicted, measured, common } of different.slice(0, SHOWN))
     rows.push([mount, printableName(path), String(predicted), String(measured), String(common)]);
   let text = `${files.length} files: ${predictedPages} pages predicted, ${measuredPages} measured (${parameters.truth}), ${commonPages} in both: Jaccard ${jaccard.toFixed(5)}, ${ok ? 'at least' : 'below'} ${parameters.minJaccard}\n`;
-  text += different.length === 0 ? 'every file page for page\n' : `\n${columns(rows, [2, 3, 4])}`;
+  if (different.length > 0) text += `\n${columns(rows, [2, 3, 4])}`;
+  else if (files.length > 0) text += 'every file page for page\n';
   if (different.length > SHOWN) text += `and ${different.length - SHOWN} more: see --json\n`;
   for (const file of different.slice(0, SHOWN)) text += explanation(file);
   for (const note of notes) text += `note: ${note}\n`;

@@ -99,6 +99,13 @@ export class LinuxLru implements EvictionPolicy {
     return this.evicted;
   }
 
+  /** A folio that is read ahead isn't marked accessed. */
+  readAhead(page: number): number {
+    const outcome = this.access(page);
+    if (outcome !== HIT) this.state[page] &= ~REFERENCED;
+    return outcome;
+  }
+
   /** folio_mark_accessed() */
   private markAccessed(page: number, was: number): void {
     if ((was & REFERENCED) === 0) this.state[page] = was | REFERENCED;

@@ -116,6 +116,13 @@ export class Mglru implements EvictionPolicy {
     return this.reclaimed;
   }
 
+  /** A folio that is read ahead isn't marked accessed; a refault of the highest tier is marked all the same. */
+  readAhead(page: number): number {
+    const outcome = this.access(page);
+    if (outcome !== HIT && (this.state[page] & WORKINGSET) === 0) this.state[page] &= ~REFERENCED;
+    return outcome;
+  }
+
   /** try_to_free_mem_cgroup_pages() */
   private reclaim(): void {
     const goal = this.reclaimed + this.goal;

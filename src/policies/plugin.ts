@@ -2,6 +2,7 @@ import { existsSync } from 'node:fs';
 import { register } from 'node:module';
 import { resolve } from 'node:path';
 import { pathToFileURL } from 'node:url';
+import { Checked } from './checked.ts';
 import type { EvictionPolicy, PolicyEntry } from './policy.ts';
 
 /** Policies that are no part of this program: a file each, with a {@link PolicyEntry} as its default export. */
@@ -84,5 +85,10 @@ function checked(path: string, module: Record<string, unknown>): PolicyEntry {
   if (!(policy.victims instanceof Uint32Array)) fail('its victims are no Uint32Array');
   if (outcome !== 0) fail(`the first access of an empty cache answers ${String(outcome)}, not 0`);
   if (policy.residentPages !== 1) fail(`its residentPages are ${policy.residentPages} after the first access, not 1`);
-  return { create, defaults, needsFuture, needsIds };
+  return {
+    create: (context) => new Checked(create(context), path, context),
+    defaults,
+    needsFuture,
+    needsIds,
+  };
 }

@@ -16,6 +16,8 @@ export interface EvictionPolicy {
    * @returns {@link HIT}, or the number of victims written to {@link victims} (0 while the cache is filling)
    */
   access(page: number): number;
+  /** A page that isn't cached comes in by readahead; {@link access} is asked where a policy makes no difference and lacks this. */
+  readAhead?(page: number): number;
   /** Pages cached now, and those gone whose eviction is not reported yet. */
   readonly residentPages: number;
   /** Verifies every internal invariant in O(capacity + universe) and throws when one is broken. For tests. */

@@ -120,7 +120,9 @@ function replayDemand(cell: CellInput, policy: EvictionPolicy): CellResult {
         const warm = total >= warmup;
         const counted = asked && warm;
         if (asked) total++;
-        const outcome = policy.access(id);
+        // Readahead passes over what is cached.
+        else if (owner[id] !== NOBODY) continue;
+        const outcome = asked || policy.readAhead === undefined ? policy.access(id) : policy.readAhead(id);
         if (counted) containerReferences[who]!++;
         if (outcome === HIT) {
           if (counted) hits++;

@@ -1,7 +1,7 @@
 import { DataError, UsageError } from '../error.ts';
 import { type ImageIndex, TYPE_DIRECTORY } from './image-index/image-index.ts';
 import type { MountMode } from './mount-mode.ts';
-import { DEFAULT_WINDOW_PAGES, Prediction } from './page-cache/predict.ts';
+import { Prediction } from './page-cache/predict.ts';
 import {
   KIND_ADD,
   KIND_DELETE,
@@ -61,6 +61,8 @@ export interface ReferenceSet {
   from: 'demand' | 'fills';
   /** of demand: whether the log has what is read ahead of it */
   readahead: boolean;
+  /** what was taken for what the traces don't say of that, sentences */
+  readaheadNotes: string[];
   mounts: MountMode;
   log: SharedLog;
   superblocks: Superblock[];
@@ -98,6 +100,8 @@ export interface ReferenceOptions {
   domainOf?: (container: string, mount: string, image: ImageIndex) => string;
   /** Of demand: whether what Linux reads ahead of it comes in, too; see src/replay/page-cache. */
   readahead?: boolean;
+  /** pages that mounts read ahead at once; null: as the trace says, else Linux's default */
+  windowPages?: number | null;
 }
 
 /** The domain of everything where none is given. */
@@ -176,11 +180,7 @@ class ReferenceSetBuilder {
     this.#fills = options.from === 'fills';
     if (options.readahead) {
       this.#predictions = traces.map((trace) => {
-        const limits = (mount: string) => ({
-          windowPages: trace.windowPagesOf?.(mount) ?? DEFAULT_WINDOW_PAGES,
-          ioPages: 0,
-        });
-        return new Prediction(trace, limits, {
+        return new Prediction(trace, options.windowPages ?? null, {
           superblockOf: () => this.#superblockName,
           filled: (page, count) => this.#filled.push([page, count]),
         });
@@ -291,6 +291,7 @@ class ReferenceSetBuilder {
     return {
       from: this.#options.from,
       readahead: this.#predictions !== null,
+      readaheadNotes: (this.#predictions ?? []).flatMap((prediction) => prediction.noteSentences()),
       mounts: this.#options.mounts,
       log: this.#log.finish(),
       superblocks: this.#superblocks,

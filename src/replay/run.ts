@@ -52,12 +52,15 @@ export interface Replayed {
  */
 export async function replay(options: ReplayOptions): Promise<Replayed> {
   await loadPlugins(options.policies);
-  checkGrid(options.from, options);
+  checkGrid(options, options);
   return replaySet(await loadReferences(options.traces, options), options);
 }
 
 /** Finds what is wrong with a grid before any trace is read. @throws UsageError */
-function checkGrid(from: ReferenceOptions['from'], { sharing, fingerprints, policies, memory, warmup }: GridOptions) {
+function checkGrid(
+  { from, readahead }: Pick<ReferenceOptions, 'from' | 'readahead'>,
+  { sharing, fingerprints, policies, memory, warmup }: GridOptions,
+) {
   const grid = {
     models: sharing.map((name) => parseSharing(name, { fingerprints })),
     policies: policies.map((text) => parsePolicy(text)),
@@ -66,6 +69,10 @@ function checkGrid(from: ReferenceOptions['from'], { sharing, fingerprints, poli
   if (from === 'fills' && grid.memories.some(([, size]) => size.kind !== 'unlimited'))
     throw new UsageError(
       '--from fills replays what the recorded kernel kept and evicted; it takes no other memory size than unlimited',
+    );
+  if (readahead && grid.policies.some(({ needsFuture }) => needsFuture))
+    throw new UsageError(
+      '--readahead linux: opt needs to know when each page is used next, and what is read ahead of a miss isn’t known beforehand',
     );
   if (from === 'fills' && warmup > 0) throw new UsageError('--warmup has no meaning with --from fills');
   return grid;
@@ -76,7 +83,7 @@ export async function replaySet(set: ReferenceSet, options: GridOptions): Promis
   const { from } = set;
   const { warmup, seed } = options;
   try {
-    const { models: asked, policies, memories } = checkGrid(from, options);
+    const { models: asked, policies, memories } = checkGrid(set, options);
     const notes = notesOnRows(set, options.workload);
     if (set.references === 0)
       notes.push({
@@ -224,7 +231,7 @@ function rowOf(
   };
 }
 
-function notesOnRows({ from, readahead, skipped }: ReferenceSet, workload: string): Note[] {
+function notesOnRows({ from, readahead, readaheadNotes, skipped }: ReferenceSet, workload: string): Note[] {
   const notes: Note[] = [];
   if (from === 'demand')
     notes.push({
@@ -232,6 +239,7 @@ function notesOnRows({ from, readahead, skipped }: ReferenceSet, workload: strin
         ? 'demand, with what Linux 6.18 reads ahead of it while nothing is evicted: a page that is missed again later comes in alone'
         : 'demand: only the pages that programs touched, without readahead or fault-around: a lower bound of what a kernel caches',
     });
+  for (const text of readaheadNotes) notes.push({ text, workload });
   const counts: [number, string][] = [
     [skipped.unknownTouch, `mapped windows whose touched page is unknown, counted as no reference`],
     [skipped.pastEnd, 'faults past the end of their file, left out'],

@@ -173,7 +173,17 @@ describe('a wrong call ends with 2 and a bad file with 1, each in one line that 
     [['replay', '--trace', TRACE, '--memory', '100'], 2, "memory '100' is not between one page"],
     [['replay', '--trace', TRACE, '--from', 'hell'], 2, "argument 'hell' is invalid"],
     [['replay', '--trace', TRACE, '--from', 'fills', '--memory', '0.5'], 2, 'no other memory size than unlimited'],
-    [['replay', '--trace', TRACE, '--readahead', 'linux'], 2, '--readahead linux: this version has no readahead model'],
+    [
+      ['replay', '--trace', TRACE, '--readahead', 'linux', '--policy', 'opt'],
+      2,
+      '--readahead linux: opt needs to know',
+    ],
+    [
+      ['replay', '--trace', TRACE, '--readahead', 'linux', '--from', 'fills'],
+      2,
+      '--readahead linux: the fills of a recording',
+    ],
+    [['replay', '--trace', TRACE, '--read-ahead-kb', '64'], 2, '--read-ahead-kb goes with --readahead linux'],
     [['replay', '--trace', TRACE, '--mount', 'a'], 2, "--mount 'a' is not of the form ID=VALUE"],
     [['replay', '--trace', TRACE, '--mount', `a=${index}`, `a=${index}`], 2, "--mount names 'a' twice"],
     [['replay', '--trace', TRACE, '--backing', 'tape'], 2, "--backing is file or block, not 'tape'"],

@@ -65,6 +65,24 @@ describe('foliolab verify trace', () => {
     );
   });
 
+  it('what was cached before is no prediction, and nothing compared is no success', async () => {
+    const lines = [
+      '# foliolab.trace-csv/2',
+      '# mount-is {"name":"a"}',
+      '# file-is {"mount":0,"ino":91008}',
+      '# container-is {"name":"a1"}',
+      'time_ns,container,dev,ino,op,page_index,nr_pages,touch,file,bytes,task',
+      '0,a1,a,91008,cached-before,0,4,,0,0,0',
+      '# end {"lost":0}',
+    ];
+    const trace = temporaryFile('t.csv', `${lines.join('\n')}\n`);
+    const { status, stdout } = verify(['--trace', trace, '--mount', 'a=traces/redis/a.fidx']);
+    expect(status).toBe(1);
+    expect(stdout).toMatch(/^0 files: 0 pages predicted, 0 measured/);
+    expect(stdout).toContain('note: 4 pages were cached before the recording began: nothing is predicted of them');
+    expect(stdout).toContain('note: there is nothing to compare');
+  });
+
   it('takes the recording’s own fills and drops for the truth when none is given', () => {
     const { status, stdout } = verify(['--trace', 'traces/recorded/nginx/run.arrows', '--min-jaccard', '1']);
     expect(status).toBe(0);

@@ -101,6 +101,11 @@ export class MappingPages {
     }
   }
 
+  /** Whether a page is cached since before the recording: nothing was predicted of it. */
+  wasBefore(page: number): boolean {
+    return this.has(page) && this.#state[page]! >> RULE_SHIFT === FILL.before;
+  }
+
   /** The rule that put a cached page in. */
   ruleOf(page: number): string {
     return FILL_RULES[this.#state[page]! >> RULE_SHIFT]!;

@@ -5,10 +5,12 @@ import { PAGE_SIZE } from '../result.ts';
 import type { TraceRow } from '../trace/row.ts';
 import { CompressedExtents } from './compressed-extents.ts';
 import { FILL, MappingPages } from './mapping-pages.ts';
-import { type FileReadahead, MappingReadahead, openedFile, type ReadaheadLimits } from './readahead.ts';
+import { type FileReadahead, MappingReadahead, openedFile } from './readahead.ts';
 
 /** Linux's default: VM_READAHEAD_PAGES, what a mount that lies on a file has. */
-export const DEFAULT_WINDOW_PAGES = 32;
+const DEFAULT_WINDOW_PAGES = 32;
+/** pages that a window may have */
+export const MAX_WINDOW_PAGES = 2 ** 15;
 
 /** Pages of all files touched, of which each takes two bytes. */
 const MAX_PAGES = 2 ** 29;
@@ -24,6 +26,10 @@ export interface PredictionNotes {
   readsWithoutSize: number;
   /** pages that the recorded kernel dropped, and the model dropped with it */
   droppedPages: number;
+  /** pages that were cached before */
+  pagesBefore: number;
+  /** mounts whose window nobody says */
+  readonly defaultWindow: Set<string>;
 }
 
 /** What a replay asks of a prediction. */
@@ -72,9 +78,11 @@ export class Prediction {
     rowsWithoutTask: 0,
     readsWithoutSize: 0,
     droppedPages: 0,
+    pagesBefore: 0,
+    defaultWindow: new Set(),
   };
   readonly #trace: TraceBinding;
-  readonly #limits: (mount: string) => ReadaheadLimits;
+  readonly #windowPages: number | null;
   readonly #options: PredictionOptions;
   readonly #mounts = new Map<string, MountFiles>();
   readonly #waiting = new Map<number, WaitingFault>();
@@ -85,9 +93,10 @@ export class Prediction {
   #lastNid = Number.NaN;
   #lastFile: ModelFile | null = null;
 
-  constructor(trace: TraceBinding, limits: (mount: string) => ReadaheadLimits, options: PredictionOptions = {}) {
+  /** @param windowPages pages that mounts read ahead at once; null: as the trace says, else Linux's default */
+  constructor(trace: TraceBinding, windowPages: number | null, options: PredictionOptions = {}) {
     this.#trace = trace;
-    this.#limits = limits;
+    this.#windowPages = windowPages;
     this.#options = options;
   }
 
@@ -97,6 +106,26 @@ export class Prediction {
   }
 
   /** @throws DataError for a row that isn't of the image which its mount is bound to */
+  /** The notes, a sentence each. */
+  noteSentences(): string[] {
+    const out: string[] = [];
+    const { withoutLayout, rowsWithoutTask, readsWithoutSize, droppedPages, pagesBefore, defaultWindow } = this.notes;
+    if (pagesBefore > 0)
+      out.push(`${pagesBefore} pages were cached before the recording began: nothing is predicted of them`);
+    if (droppedPages > 0) out.push(`${droppedPages} pages dropped as the recorded kernel dropped them`);
+    if (withoutLayout.size > 0)
+      out.push(
+        `the index of ${[...withoutLayout].join(', ')} has no layout: if its files are compressed, what EROFS decodes beside what was asked for is missing`,
+      );
+    if (defaultWindow.size > 0)
+      out.push(
+        `nobody says how far ${[...defaultWindow].join(', ')} read ahead: taken for 128 KiB, see --read-ahead-kb`,
+      );
+    if (readsWithoutSize > 0) out.push(`${readsWithoutSize} reads don’t say how much they asked for: taken as clipped`);
+    if (rowsWithoutTask > 0) out.push(`${rowsWithoutTask} accesses don’t say by which task: taken for one open file`);
+    return out;
+  }
+
   add(row: TraceRow): void {
     switch (row.op) {
       case 'read':
@@ -127,6 +156,15 @@ export class Prediction {
       case 'add':
         if (row.before) this.#before(row);
     }
+  }
+
+  #windowOf(mount: string): number {
+    const recorded = this.#windowPages ?? this.#trace.windowPagesOf?.(mount) ?? null;
+    if (recorded === null) this.notes.defaultWindow.add(mount);
+    const pages = recorded ?? DEFAULT_WINDOW_PAGES;
+    if (pages <= MAX_WINDOW_PAGES) return pages;
+    const what = `mount '${mount}' reads ahead ${pages} pages, more than the ${MAX_WINDOW_PAGES} that are modelled`;
+    throw new DataError(this.#trace.path, what);
   }
 
   #read(row: TraceRow): void {
@@ -161,8 +199,10 @@ export class Prediction {
   #before(row: TraceRow): void {
     const file = this.#file(row);
     if (file === null) return;
+    const { cached } = file.pages;
     for (let page = row.pageIndex; page < row.pageIndex + row.pageCount; page++)
       if (!file.pages.has(page)) file.pages.add(page, 0, false, FILL.before);
+    this.notes.pagesBefore += file.pages.cached - cached;
   }
 
   /** The file that a row is of; null for what is no regular file, such as a directory. */
@@ -234,7 +274,7 @@ export class Prediction {
         Math.ceil((segmentOffset[at]! + segmentFileBytes[at]!) / PAGE_SIZE),
       ]);
     const further = compressed ? new CompressedExtents(image, ordinal) : null;
-    const readahead = new MappingReadahead(pages, this.#limits(row.mount), further);
+    const readahead = new MappingReadahead(pages, { windowPages: this.#windowOf(row.mount), ioPages: 0 }, further);
     return {
       mount: row.mount,
       image,

@@ -3,7 +3,8 @@ import { FILL, type FillRule, type MappingPages } from './mapping-pages.ts';
 /*
  * Linux's readahead, mm/readahead.c and mm/filemap.c as of 6.18, for mappings that support large folios, as EROFS's do. Names are the
  * kernel's. All numbers are pages. Left out: congestion of a blkio cgroup, folios under writeback, mmap_miss held back for folios that
- * were evicted lately, fadvise and madvise.
+ * were evicted lately, fadvise and madvise (VM_HUGEPAGE, VM_RAND_READ, VM_SEQ_READ, FMODE_RANDOM). A read that ends with a page leaves
+ * prev_pos on the next one; reads are known by their pages here, so it is taken for ending within its last.
  */
 
 /** PMD_ORDER of x86-64 with 4 KiB pages: the largest folio that is allocated. */
@@ -28,7 +29,7 @@ export interface FileReadahead {
   asyncSize: number;
   order: number;
   mmapMiss: number;
-  /** page of prev_pos, where the read before ended; −1 at first */
+  /** page of the last byte of the read before, for prev_pos, the byte behind it; −1 at first */
   previous: number;
   /** the same of the read that is under way: a read of several rounds ends after the last */
   reading: number;

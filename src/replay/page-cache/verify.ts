@@ -1,14 +1,13 @@
-import { DataError, UsageError } from '../../error.ts';
+import { UsageError } from '../../error.ts';
 import { Bindings } from '../binding.ts';
 import { type PageSets, pagesLeftByFills, readPageSets } from '../page-sets.ts';
 import { loadReferences } from '../references.ts';
 import type { ReplayInput } from '../result.ts';
-import { DEFAULT_WINDOW_PAGES, type PredictedFile, Prediction } from './predict.ts';
+import { MAX_WINDOW_PAGES, type PredictedFile, Prediction } from './predict.ts';
 
 export const VERIFY_SCHEMA = 'foliolab.verify/1';
 
 /** 128 MiB: what a row may cost is bounded by it. */
-const MAX_WINDOW_PAGES = 2 ** 15;
 
 export interface VerifyOptions {
   trace: string;
@@ -63,16 +62,7 @@ export async function verifyTrace(options: VerifyOptions, command: string): Prom
   const binding = bindings.traces[0]!;
   if (windowPages !== null && windowPages > MAX_WINDOW_PAGES)
     throw new UsageError(`a window of ${windowPages} pages is more than the ${MAX_WINDOW_PAGES} that are modelled`);
-  const limits = (mount: string) => {
-    const recorded = binding.windowPagesOf?.(mount) ?? DEFAULT_WINDOW_PAGES;
-    if (windowPages === null && recorded > MAX_WINDOW_PAGES)
-      throw new DataError(
-        trace,
-        `mount '${mount}' reads ahead ${recorded} pages, more than the ${MAX_WINDOW_PAGES} that are modelled`,
-      );
-    return { windowPages: windowPages ?? recorded, ioPages: 0 };
-  };
-  const prediction = new Prediction(binding, limits);
+  const prediction = new Prediction(binding, windowPages);
   for await (const rows of binding.batches()) for (const row of rows) prediction.add(row);
   const unknown = bindings.unknownIds();
   const inputs = bindings.inputs();
@@ -95,7 +85,7 @@ export async function verifyTrace(options: VerifyOptions, command: string): Prom
   const measuredPages = sum((file) => file.measured);
   const commonPages = sum(({ common }) => common);
   const either = predictedPages + measuredPages - commonPages;
-  const jaccard = either === 0 ? 1 : commonPages / either;
+  const jaccard = either === 0 ? 0 : commonPages / either;
   return {
     schema: VERIFY_SCHEMA,
     kind: 'trace',
@@ -106,9 +96,13 @@ export async function verifyTrace(options: VerifyOptions, command: string): Prom
     measuredPages,
     commonPages,
     jaccard,
-    ok: jaccard >= options.minJaccard,
+    ok: either > 0 && jaccard >= options.minJaccard,
     files,
-    notes: [...unknown, ...notesOf(prediction)],
+    notes: [
+      ...unknown,
+      ...prediction.noteSentences(),
+      ...(either === 0 ? ['there is nothing to compare: nothing was predicted, and nothing measured'] : []),
+    ],
   };
 }
 
@@ -129,7 +123,8 @@ function compare(prediction: Prediction, measured: PageSets['files'], explain: b
     const key = keyOf(file);
     const truth = left.get(key) ?? new Set<number>();
     left.delete(key);
-    if (file.pages.cached > 0 || truth.size > 0) files.push(verified(file, truth, explain));
+    const compared = verified(file, truth, explain);
+    if (compared.predicted > 0 || compared.measured > 0) files.push(compared);
   }
   // What was cached of files that the trace doesn't name.
   for (const [key, truth] of left) {
@@ -143,13 +138,19 @@ function compare(prediction: Prediction, measured: PageSets['files'], explain: b
 
 function verified({ mount, image, ordinal, pages }: PredictedFile, truth: Set<number>, explain: boolean): VerifiedFile {
   let common = 0;
-  for (const page of truth) if (pages.has(page)) common++;
-  const file = { mount, path: image.pathOf(ordinal), predicted: pages.cached, measured: truth.size, common };
+  let before = 0;
+  for (const page of truth) {
+    if (pages.wasBefore(page)) before++;
+    else if (pages.has(page)) common++;
+  }
+  let predicted = 0;
+  for (let page = 0; page < pages.pages; page++) if (pages.has(page) && !pages.wasBefore(page)) predicted++;
+  const file = { mount, path: image.pathOf(ordinal), predicted, measured: truth.size - before, common };
   if (!explain) return file;
   const extra: NonNullable<VerifiedFile['extra']> = [];
   const missing: NonNullable<VerifiedFile['missing']> = [];
   for (let page = 0; page < pages.pages; page++) {
-    if (pages.has(page) === truth.has(page)) continue;
+    if (pages.has(page) === truth.has(page) || pages.wasBefore(page)) continue;
     if (!pages.has(page)) {
       const last = missing.at(-1);
       if (last?.pages[1] === page - 1) last.pages[1] = page;
@@ -162,17 +163,4 @@ function verified({ mount, image, ordinal, pages }: PredictedFile, truth: Set<nu
     else extra.push({ pages: [page, page], rule });
   }
   return { ...file, extra, missing };
-}
-
-function notesOf({ notes }: Prediction): string[] {
-  const out: string[] = [];
-  const { withoutLayout, rowsWithoutTask, readsWithoutSize, droppedPages } = notes;
-  if (droppedPages > 0) out.push(`${droppedPages} pages dropped as the recorded kernel dropped them`);
-  if (withoutLayout.size > 0)
-    out.push(
-      `the index of ${[...withoutLayout].join(', ')} has no layout: if its files are compressed, what EROFS decodes beside what was asked for is missing`,
-    );
-  if (readsWithoutSize > 0) out.push(`${readsWithoutSize} reads don’t say how much they asked for: taken as clipped`);
-  if (rowsWithoutTask > 0) out.push(`${rowsWithoutTask} accesses don’t say by which task: taken for one open file`);
-  return out;
 }
