@@ -275,6 +275,8 @@ class Recording {
       stdio: ['inherit', 'inherit', 'inherit', 'pipe'],
     });
     this.#child = child;
+    // One that is stopped before it begins doesn't read it.
+    child.stdio[3]?.on('error', () => {});
     await new Promise<void>((resolve, reject) => {
       child.once('spawn', resolve);
       child.once('error', reject);

@@ -509,8 +509,10 @@ one -- sh -c 'exit 3'; echo $?
 one -- sh -c 'kill -9 $$'; echo $?
 `;
     const { stdout, stderr } = spawnSync('unshare', inNamespace(dir, image, script), { encoding: 'utf8' });
-    expect(stdout.split('\n')).toEqual(['0', '0', '1', '1', '']);
-    expect(stderr).toBe('foliolab: sh exited with 3\nfoliolab: sh was ended by SIGKILL\n');
+    expect([stderr, ...stdout.split('\n')]).toEqual([
+      'foliolab: sh exited with 3\nfoliolab: sh was ended by SIGKILL\n',
+      ...['0', '0', '1', '1', ''],
+    ]);
   });
 
   test('without --mount every EROFS filesystem is recorded, each once', async () => {
