@@ -75,6 +75,48 @@ export class PageLists {
   }
 }
 
+/** A FIFO of pages that were evicted, remembered by their state; the oldest is forgotten when there are more than its limit. */
+export class Ghost {
+  /** pages remembered now: who takes one out of the list counts it down */
+  pages = 0;
+  readonly limit: number;
+  private readonly lists: PageLists;
+  private readonly list: number;
+  private readonly state: Uint8Array;
+  private readonly mark: number;
+
+  /** @param mark state of a page that is remembered; 0 is that of one that isn't */
+  constructor(lists: PageLists, list: number, limit: number, state: Uint8Array, mark: number) {
+    this.lists = lists;
+    this.list = list;
+    this.limit = limit;
+    this.state = state;
+    this.mark = mark;
+  }
+
+  /** A page, in no list, that was evicted. */
+  remember(page: number): void {
+    const { lists, state, list, limit } = this;
+    if (limit === 0) {
+      state[page] = 0;
+      return;
+    }
+    if (this.pages === limit) {
+      const forgotten = lists.back(list);
+      lists.remove(forgotten);
+      state[forgotten] = 0;
+    } else this.pages++;
+    state[page] = this.mark;
+    lists.pushFront(list, page);
+  }
+
+  /** @param policy whose it is, for the error */
+  check(policy: string): void {
+    if (this.pages > this.limit) throw new Error(`${policy}: the ghost remembers ${this.pages} pages`);
+    checkList(policy, this.lists, this.list, this.pages, (page) => this.state[page] === this.mark);
+  }
+}
+
 /** For `check()`: throws unless the list is whole, as long as counted, and made of pages that say they are in it. */
 export function checkList(
   policy: string,

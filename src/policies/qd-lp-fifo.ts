@@ -15,7 +15,7 @@
  * Memory      9 bytes a page.
  */
 import { frameCount } from './frames.ts';
-import { checkList, PageLists } from './lists.ts';
+import { checkList, Ghost, PageLists } from './lists.ts';
 import { integerParam, numberParam } from './params.ts';
 import { type EvictionPolicy, HIT, type PolicyContext } from './policy.ts';
 
@@ -36,13 +36,11 @@ export class QdLpFifo implements EvictionPolicy {
   private readonly state: Uint8Array;
   private readonly small: number;
   private readonly main: number;
-  private readonly ghost: number;
+  private readonly ghost: Ghost;
   private readonly mainLimit: number;
-  private readonly ghostLimit: number;
   private readonly threshold: number;
   private smallPages = 0;
   private mainPages = 0;
-  private ghostPages = 0;
   /** Victims of this access so far. */
   private evicted = 0;
 
@@ -50,13 +48,13 @@ export class QdLpFifo implements EvictionPolicy {
     const { universe, capacityPages } = context;
     this.frames = frameCount(context);
     this.mainLimit = Math.max(1, capacityPages - Math.trunc(capacityPages * numberParam(context, 'small', 0, 1)));
-    this.ghostLimit = Math.trunc(capacityPages * numberParam(context, 'ghost', 0, 16));
+    const ghostLimit = Math.trunc(capacityPages * numberParam(context, 'ghost', 0, 16));
     this.threshold = integerParam(context, 'threshold', 1, 62);
     this.lists = new PageLists(universe, 3);
     this.small = universe;
     this.main = universe + 1;
-    this.ghost = universe + 2;
     this.state = new Uint8Array(universe);
+    this.ghost = new Ghost(this.lists, universe + 2, ghostLimit, this.state, GHOST);
   }
 
   get residentPages(): number {
@@ -74,7 +72,7 @@ export class QdLpFifo implements EvictionPolicy {
 
     if (was === GHOST) {
       lists.remove(page);
-      this.ghostPages--;
+      this.ghost.pages--;
     }
     this.evicted = 0;
     while (this.smallPages + this.mainPages === this.frames) this.makeRoom();
@@ -98,7 +96,7 @@ export class QdLpFifo implements EvictionPolicy {
     this.smallPages--;
     if (this.state[page] >= SMALL + this.threshold * ONE_USE) this.enterMain(page);
     else {
-      this.remember(page);
+      this.ghost.remember(page);
       this.victims[this.evicted++] = page;
     }
   }
@@ -124,32 +122,16 @@ export class QdLpFifo implements EvictionPolicy {
     this.victims[this.evicted++] = victim;
   }
 
-  /** Puts a page that small evicted into the ghost. */
-  private remember(page: number): void {
-    const { lists, state, ghost, ghostLimit } = this;
-    if (ghostLimit === 0) {
-      state[page] = 0;
-      return;
-    }
-    if (this.ghostPages === ghostLimit) {
-      const forgotten = lists.back(ghost);
-      lists.remove(forgotten);
-      state[forgotten] = 0;
-    } else this.ghostPages++;
-    state[page] = GHOST;
-    lists.pushFront(ghost, page);
-  }
-
   check(): void {
-    const { lists, state, smallPages, mainPages, ghostPages } = this;
+    const { lists, state, smallPages, mainPages } = this;
     if (this.residentPages > this.frames)
       throw new Error(`qd-lp-fifo: ${this.residentPages} pages in ${this.frames} frames`);
     if (mainPages > this.mainLimit) throw new Error(`qd-lp-fifo: main has ${mainPages} pages, above ${this.mainLimit}`);
-    if (ghostPages > this.ghostLimit) throw new Error(`qd-lp-fifo: the ghost remembers ${ghostPages} pages`);
     checkList('qd-lp-fifo', lists, this.small, smallPages, (page) => (state[page] & PLACE) === SMALL);
     checkList('qd-lp-fifo', lists, this.main, mainPages, (page) => (state[page] & PLACE) === MAIN);
-    checkList('qd-lp-fifo', lists, this.ghost, ghostPages, (page) => state[page] === GHOST);
+    this.ghost.check('qd-lp-fifo');
     const placed = state.reduce((sum, value) => sum + (value === 0 ? 0 : 1), 0);
-    if (placed !== smallPages + mainPages + ghostPages) throw new Error(`qd-lp-fifo: ${placed} pages have a state`);
+    if (placed !== smallPages + mainPages + this.ghost.pages)
+      throw new Error(`qd-lp-fifo: ${placed} pages have a state`);
   }
 }

@@ -15,7 +15,7 @@
  * Memory      9 bytes a page, 4 bytes a frame.
  */
 import { frameCount } from './frames.ts';
-import { checkList, PageLists } from './lists.ts';
+import { checkList, Ghost, PageLists } from './lists.ts';
 import { integerParam, numberParam } from './params.ts';
 import { type EvictionPolicy, HIT, type PolicyContext } from './policy.ts';
 
@@ -36,16 +36,14 @@ export class S3FifoCaffeine implements EvictionPolicy {
   private readonly state: Uint8Array;
   private readonly small: number;
   private readonly main: number;
-  private readonly ghost: number;
+  private readonly ghost: Ghost;
   private readonly smallLimit: number;
   private readonly mainLimit: number;
-  private readonly ghostLimit: number;
   private readonly threshold: number;
   /** State of a page from which its counter no longer rises. */
   private readonly saturated: number;
   private smallPages = 0;
   private mainPages = 0;
-  private ghostPages = 0;
   /** Victims of this access so far. */
   private evicted = 0;
 
@@ -54,15 +52,15 @@ export class S3FifoCaffeine implements EvictionPolicy {
     this.frames = frameCount(context);
     this.smallLimit = Math.max(1, Math.trunc(capacityPages * numberParam(context, 'small', 0, 1)));
     this.mainLimit = capacityPages - this.smallLimit;
-    this.ghostLimit = Math.trunc(capacityPages * numberParam(context, 'ghost', 0, 16));
+    const ghostLimit = Math.trunc(capacityPages * numberParam(context, 'ghost', 0, 16));
     this.threshold = integerParam(context, 'threshold', 0, 2);
     this.saturated = integerParam(context, 'max', 1, 63) * ONE_USE;
     this.victims = new Uint32Array(this.frames);
     this.lists = new PageLists(universe, 3);
     this.small = universe;
     this.main = universe + 1;
-    this.ghost = universe + 2;
     this.state = new Uint8Array(universe);
+    this.ghost = new Ghost(this.lists, universe + 2, ghostLimit, this.state, GHOST);
   }
 
   get residentPages(): number {
@@ -83,7 +81,7 @@ export class S3FifoCaffeine implements EvictionPolicy {
       else this.evictFromMain();
     }
     if (state[page] === GHOST) {
-      this.ghostPages--;
+      this.ghost.pages--;
       state[page] = MAIN;
       lists.moveToFront(this.main, page);
       this.mainPages++;
@@ -103,7 +101,7 @@ export class S3FifoCaffeine implements EvictionPolicy {
       lists.remove(page);
       this.smallPages--;
       if (state[page] < promoted) {
-        this.remember(page);
+        this.ghost.remember(page);
         this.victims[this.evicted++] = page;
         return;
       }
@@ -127,32 +125,15 @@ export class S3FifoCaffeine implements EvictionPolicy {
     this.victims[this.evicted++] = victim;
   }
 
-  /** Puts a page that small evicted into the ghost. */
-  private remember(page: number): void {
-    const { lists, state, ghost, ghostLimit } = this;
-    if (ghostLimit === 0) {
-      state[page] = 0;
-      return;
-    }
-    if (this.ghostPages === ghostLimit) {
-      const forgotten = lists.back(ghost);
-      lists.remove(forgotten);
-      state[forgotten] = 0;
-    } else this.ghostPages++;
-    state[page] = GHOST;
-    lists.pushFront(ghost, page);
-  }
-
   check(): void {
-    const { lists, state, smallPages, mainPages, ghostPages } = this;
+    const { lists, state, smallPages, mainPages } = this;
     if (this.residentPages > this.frames)
       throw new Error(`s3-fifo-caffeine: ${this.residentPages} pages in ${this.frames} frames`);
-    if (ghostPages > this.ghostLimit) throw new Error(`s3-fifo-caffeine: the ghost remembers ${ghostPages} pages`);
     checkList('s3-fifo-caffeine', lists, this.small, smallPages, (page) => (state[page] & PLACE) === SMALL);
     checkList('s3-fifo-caffeine', lists, this.main, mainPages, (page) => (state[page] & PLACE) === MAIN);
-    checkList('s3-fifo-caffeine', lists, this.ghost, ghostPages, (page) => state[page] === GHOST);
+    this.ghost.check('s3-fifo-caffeine');
     const placed = state.reduce((sum, value) => sum + (value === 0 ? 0 : 1), 0);
-    if (placed !== smallPages + mainPages + ghostPages)
+    if (placed !== smallPages + mainPages + this.ghost.pages)
       throw new Error(`s3-fifo-caffeine: ${placed} pages have a state`);
   }
 }

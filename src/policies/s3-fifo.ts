@@ -16,7 +16,7 @@
  * Memory      9 bytes a page.
  */
 import { frameCount } from './frames.ts';
-import { checkList, PageLists } from './lists.ts';
+import { checkList, Ghost, PageLists } from './lists.ts';
 import { integerParam, numberParam } from './params.ts';
 import { type EvictionPolicy, HIT, type PolicyContext } from './policy.ts';
 
@@ -37,27 +37,25 @@ export class S3Fifo implements EvictionPolicy {
   private readonly state: Uint8Array;
   private readonly small: number;
   private readonly main: number;
-  private readonly ghost: number;
+  private readonly ghost: Ghost;
   private readonly mainLimit: number;
-  private readonly ghostLimit: number;
   private readonly threshold: number;
   /** State of a page at the largest counter that is ever asked for, from which it no longer rises. */
   private readonly saturated: number;
   private smallPages = 0;
-  private ghostPages = 0;
 
   constructor(context: PolicyContext) {
     const { universe, capacityPages } = context;
     this.frames = frameCount(context);
     this.mainLimit = capacityPages - Math.trunc(capacityPages * numberParam(context, 'small', 0, 1));
-    this.ghostLimit = Math.trunc(capacityPages * numberParam(context, 'ghost', 0, 16));
+    const ghostLimit = Math.trunc(capacityPages * numberParam(context, 'ghost', 0, 16));
     this.threshold = integerParam(context, 'threshold', 1, 62);
     this.saturated = Math.max(3, this.threshold) * ONE_USE;
     this.lists = new PageLists(universe, 3);
     this.small = universe;
     this.main = universe + 1;
-    this.ghost = universe + 2;
     this.state = new Uint8Array(universe);
+    this.ghost = new Ghost(this.lists, universe + 2, ghostLimit, this.state, GHOST);
   }
 
   access(page: number): number {
@@ -71,7 +69,7 @@ export class S3Fifo implements EvictionPolicy {
     const lists = this.lists;
     if (was === GHOST) {
       lists.remove(page);
-      this.ghostPages--;
+      this.ghost.pages--;
     }
     let evicted = 0;
     if (this.residentPages < this.frames) this.residentPages++;
@@ -100,7 +98,7 @@ export class S3Fifo implements EvictionPolicy {
         lists.remove(page);
         this.smallPages--;
         if (state[page] < promoted) {
-          this.remember(page);
+          this.ghost.remember(page);
           this.victims[0] = page;
           return;
         }
@@ -122,31 +120,14 @@ export class S3Fifo implements EvictionPolicy {
     }
   }
 
-  /** Puts a page that small evicted into the ghost. */
-  private remember(page: number): void {
-    const { lists, state, ghost, ghostLimit } = this;
-    if (ghostLimit === 0) {
-      state[page] = 0;
-      return;
-    }
-    if (this.ghostPages === ghostLimit) {
-      const forgotten = lists.back(ghost);
-      lists.remove(forgotten);
-      state[forgotten] = 0;
-    } else this.ghostPages++;
-    state[page] = GHOST;
-    lists.pushFront(ghost, page);
-  }
-
   check(): void {
-    const { lists, state, residentPages, smallPages, ghostPages } = this;
+    const { lists, state, residentPages, smallPages } = this;
     const mainPages = residentPages - smallPages;
     if (residentPages > this.frames) throw new Error(`s3-fifo: ${residentPages} pages in ${this.frames} frames`);
-    if (ghostPages > this.ghostLimit) throw new Error(`s3-fifo: the ghost remembers ${ghostPages} pages`);
     checkList('s3-fifo', lists, this.small, smallPages, (page) => (state[page] & PLACE) === SMALL);
     checkList('s3-fifo', lists, this.main, mainPages, (page) => (state[page] & PLACE) === MAIN);
-    checkList('s3-fifo', lists, this.ghost, ghostPages, (page) => state[page] === GHOST);
+    this.ghost.check('s3-fifo');
     const placed = state.reduce((sum, value) => sum + (value === 0 ? 0 : 1), 0);
-    if (placed !== residentPages + ghostPages) throw new Error(`s3-fifo: ${placed} pages have a state`);
+    if (placed !== residentPages + this.ghost.pages) throw new Error(`s3-fifo: ${placed} pages have a state`);
   }
 }
