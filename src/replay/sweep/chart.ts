@@ -81,13 +81,7 @@ export function heatMapChart(result: SweepResult): TopLevelSpec | null {
     },
     config: chartConfig('light'),
     data: { values },
-    facet: {
-      field: 'panel',
-      type: 'nominal',
-      sort: [...panels.values()],
-      title: null,
-      header: { labelAnchor: 'start', title: null },
-    },
+    facet: panelFacet(panels.values()),
     columns,
     resolve: { scale: { x: 'independent' }, axis: { x: 'independent', y: 'independent' } },
     spec: {
@@ -187,13 +181,7 @@ export function relativeChart({ relative, rows }: SweepResult): TopLevelSpec | n
     },
     config: { ...chartConfig('light'), legend: { title: null, labelColor: ink.text, labelLimit: 0 } },
     data: { values },
-    facet: {
-      field: 'panel',
-      type: 'nominal',
-      sort: [...panels.values()],
-      title: null,
-      header: { labelAnchor: 'start', title: null },
-    },
+    facet: panelFacet(panels.values()),
     columns,
     resolve: { axis: { x: 'independent', y: 'independent' } },
     spec: {
@@ -213,6 +201,17 @@ export function relativeChart({ relative, rows }: SweepResult): TopLevelSpec | n
       ],
     },
   } as TopLevelSpec;
+}
+
+/** A panel for each value of the field `panel`, its name above it, in the order given. */
+function panelFacet(order: Iterable<string>): object {
+  return {
+    field: 'panel',
+    type: 'nominal',
+    sort: [...order],
+    title: null,
+    header: { labelAnchor: 'start', title: null },
+  };
 }
 
 function about({ resamples }: Relative, traces: number, cells: number): string[] {
