@@ -11,7 +11,7 @@ import {
   type SharedLog,
 } from './reference-log.ts';
 import { mergeByTime, type RowSource } from './trace/merge.ts';
-import { OPS, type TraceRow } from './trace/row.ts';
+import { OPS, otherImage, type TraceRow } from './trace/row.ts';
 
 export { MOUNT_MODES, type MountMode } from './mount-mode.ts';
 
@@ -117,18 +117,25 @@ const MAX_LOGICAL_PAGES = 2 ** 32 - 2;
 export async function loadReferences(
   traces: readonly TraceBinding[],
   options: ReferenceOptions,
+  watch?: (row: TraceRow) => void,
 ): Promise<ReferenceSet> {
-  return (await loadReferenceSets(traces, [options]))[0]!;
+  return (await loadReferenceSets(traces, [options], watch))[0]!;
 }
 
-/** The same for several selections of the same traces at once, which are read a single time. */
+/**
+ * The same for several selections of the same traces at once, which are read a single time.
+ * @param watch told of every row, before the selections are
+ */
 export async function loadReferenceSets(
   traces: readonly TraceBinding[],
   selections: readonly ReferenceOptions[],
+  watch: (row: TraceRow) => void = () => {},
 ): Promise<ReferenceSet[]> {
   const sets = selections.map((options) => new ReferenceSetBuilder(traces, options));
-  for await (const { source, rows } of mergeByTime(traces))
+  for await (const { source, rows } of mergeByTime(traces)) {
+    for (const row of rows) watch(row);
     for (const set of sets) for (const row of rows) set.add(source, row);
+  }
   return sets.map((set) => set.finish());
 }
 
@@ -137,6 +144,8 @@ interface Route {
   superblock: number;
   /** one recorded mount as one superblock sees it: has mappings of its own */
   view: number;
+  /** names the two */
+  pageCache: string;
 }
 
 class ReferenceSetBuilder {
@@ -165,7 +174,7 @@ class ReferenceSetBuilder {
   #predictions: Prediction[] | null = null;
   /** what a prediction put in for the row at hand, and into whose page cache */
   readonly #filled: [number, number][] = [];
-  #superblockName = '';
+  #pageCache = '';
   #seen = new Uint8Array(1 << 16);
   #touched = new Uint32Array(1 << 14);
   #touchedCount = 0;
@@ -181,7 +190,7 @@ class ReferenceSetBuilder {
     if (options.readahead) {
       this.#predictions = traces.map((trace) => {
         return new Prediction(trace, options.windowPages ?? null, {
-          superblockOf: () => this.#superblockName,
+          superblockOf: () => this.#pageCache,
           filled: (page, count) => this.#filled.push([page, count]),
         });
       });
@@ -209,7 +218,7 @@ class ReferenceSetBuilder {
     const ordinal = image.ordinalOf(row.nid);
     if (ordinal < 0 || !image.isFile(ordinal)) return;
     this.#filled.length = 0;
-    this.#superblockName = `${route.superblock} ${route.view}`;
+    this.#pageCache = route.pageCache;
     this.#predictions![source]!.add(row);
     if (this.#filled.length === 0) return;
     const { base } = this.#mapping(route, ordinal, image.pagesOf(ordinal));
@@ -234,7 +243,7 @@ class ReferenceSetBuilder {
     if (ordinal < 0) {
       const own = image.header.known.nid === false ? ' (its inodes are numbered by foliolab: see docs/oci.md)' : '';
       if (row.nid !== 0)
-        throw this.#mismatch(source, row, `image ${image.path} has no inode with nid ${row.nid}${own}`);
+        throw otherImage(this.#traces[source]!, row, `image ${image.path} has no inode with nid ${row.nid}${own}`);
       if (row.op !== 'del') this.#skipped.managedPages += row.pageCount;
       return;
     }
@@ -270,8 +279,8 @@ class ReferenceSetBuilder {
         return;
       }
       const last = first + count - 1;
-      throw this.#mismatch(
-        source,
+      throw otherImage(
+        this.#traces[source]!,
         row,
         `page ${last} is past the end of ${image.pathOf(ordinal)}, which has ${pages} pages in ${image.path}`,
       );
@@ -305,13 +314,6 @@ class ReferenceSetBuilder {
     };
   }
 
-  #mismatch(source: number, row: TraceRow, what: string): DataError {
-    return new DataError(
-      this.#traces[source]!.path,
-      `${this.#traces[source]!.unit} ${row.line}: ${what}: mount '${row.mount}' did not run this image`,
-    );
-  }
-
   #routeOf(source: number, row: TraceRow, who: string): Route {
     const key = `${source}\0${row.mount}\0${who}`;
     const known = this.#routes.get(key);
@@ -343,7 +345,8 @@ class ReferenceSetBuilder {
     } else if (this.#superblocks[sb]!.backing !== backing) {
       throw new UsageError(`mount '${this.#superblocks[sb]!.name}' can't be both file-backed and on a block device`);
     }
-    const route = { superblock: sb, view: this.#viewOf(source, row, sb) };
+    const view = this.#viewOf(source, row, sb);
+    const route = { superblock: sb, view, pageCache: `${sb} ${view}` };
     this.#routes.set(key, route);
     return route;
   }

@@ -2,7 +2,7 @@ import { DataError } from '../../error.ts';
 import type { ImageIndex } from '../image-index/image-index.ts';
 import type { TraceBinding } from '../references.ts';
 import { PAGE_SIZE } from '../result.ts';
-import type { TraceRow } from '../trace/row.ts';
+import { otherImage, type TraceRow } from '../trace/row.ts';
 import { CompressedExtents } from './compressed-extents.ts';
 import { FILL, MappingPages } from './mapping-pages.ts';
 import { type FileReadahead, MappingReadahead, openedFile } from './readahead.ts';
@@ -105,7 +105,6 @@ export class Prediction {
     for (const files of this.#mounts.values()) for (const file of files.values()) if (file !== null) yield file;
   }
 
-  /** @throws DataError for a row that isn't of the image which its mount is bound to */
   /** The notes, a sentence each. */
   noteSentences(): string[] {
     const out: string[] = [];
@@ -126,6 +125,7 @@ export class Prediction {
     return out;
   }
 
+  /** @throws DataError for a row that isn't of the image which its mount is bound to */
   add(row: TraceRow): void {
     switch (row.op) {
       case 'read':
@@ -237,16 +237,10 @@ export class Prediction {
     if (row.op === 'fault' || row.op === 'read0') return;
     if (row.op.startsWith('read') && this.#trace.readsClipped === false) return;
     const last = row.pageIndex + row.pageCount - 1;
-    throw this.#mismatch(
+    throw otherImage(
+      this.#trace,
       row,
       `page ${last} is past the end of ${image.pathOf(ordinal)}, which has ${pages.pages} pages in ${image.path}`,
-    );
-  }
-
-  #mismatch(row: TraceRow, what: string): DataError {
-    return new DataError(
-      this.#trace.path,
-      `${this.#trace.unit} ${row.line}: ${what}: mount '${row.mount}' did not run this image`,
     );
   }
 
@@ -254,7 +248,8 @@ export class Prediction {
     const image = this.#trace.imageOf(row.mount, row);
     const ordinal = image.ordinalOf(row.nid);
     // Inode 0 is the managed cache, or a file-backed mount's metadata.
-    if (ordinal < 0 && row.nid !== 0) throw this.#mismatch(row, `image ${image.path} has no inode with nid ${row.nid}`);
+    if (ordinal < 0 && row.nid !== 0)
+      throw otherImage(this.#trace, row, `image ${image.path} has no inode with nid ${row.nid}`);
     if (ordinal < 0 || !image.isFile(ordinal)) return null;
     this.#pages += image.pagesOf(ordinal);
     if (this.#pages > MAX_PAGES)

@@ -1,6 +1,7 @@
 import { UsageError } from '../../error.ts';
 import { Bindings } from '../binding.ts';
 import { type PageSets, pagesLeftByFills, readPageSets } from '../page-sets.ts';
+import { discardLog } from '../reference-log.ts';
 import { loadReferences } from '../references.ts';
 import type { ReplayInput } from '../result.ts';
 import { MAX_WINDOW_PAGES, type PredictedFile, Prediction } from './predict.ts';
@@ -63,13 +64,14 @@ export async function verifyTrace(options: VerifyOptions, command: string): Prom
   if (windowPages !== null && windowPages > MAX_WINDOW_PAGES)
     throw new UsageError(`a window of ${windowPages} pages is more than the ${MAX_WINDOW_PAGES} that are modelled`);
   const prediction = new Prediction(binding, windowPages);
-  for await (const rows of binding.batches()) for (const row of rows) prediction.add(row);
-  const unknown = bindings.unknownIds();
-  const inputs = bindings.inputs();
   let measured: PageSets['files'];
+  let truthInput: ReplayInput[] = [];
   if (truth === null) {
-    measured = await pagesOfFills(trace, mounts);
+    const fills = await loadReferences([binding], { from: 'fills', mounts: 'recorded' }, (row) => prediction.add(row));
+    measured = pagesLeftByFills(fills);
+    discardLog(fills.log);
   } else {
+    for await (const rows of binding.batches()) for (const row of rows) prediction.add(row);
     const pagesOf = new Map([...prediction.files()].map((file) => [keyOf(file), file.pages.pages]));
     const sets = await readPageSets(truth, (mount, nid, end) => {
       const pages = pagesOf.get(`${mount} ${nid}`);
@@ -77,7 +79,7 @@ export async function verifyTrace(options: VerifyOptions, command: string): Prom
       return `page ${end - 1} is past the end of inode ${nid} on mount '${mount}', which has ${pages} pages`;
     });
     measured = sets.files;
-    inputs.push({ path: sets.path, sha256: sets.sha256, kind: 'truth' });
+    truthInput = [{ path: sets.path, sha256: sets.sha256, kind: 'truth' }];
   }
   const files = compare(prediction, measured, options.explain);
   const sum = (what: (file: VerifiedFile) => number) => files.reduce((total, file) => total + what(file), 0);
@@ -90,7 +92,7 @@ export async function verifyTrace(options: VerifyOptions, command: string): Prom
     schema: VERIFY_SCHEMA,
     kind: 'trace',
     command,
-    inputs,
+    inputs: [...bindings.inputs(), ...truthInput],
     parameters: { truth: truth === null ? 'fills' : 'mincore', windowPages, minJaccard: options.minJaccard },
     predictedPages,
     measuredPages,
@@ -99,16 +101,11 @@ export async function verifyTrace(options: VerifyOptions, command: string): Prom
     ok: either > 0 && jaccard >= options.minJaccard,
     files,
     notes: [
-      ...unknown,
+      ...bindings.unknownIds(),
       ...prediction.noteSentences(),
       ...(either === 0 ? ['there is nothing to compare: nothing was predicted, and nothing measured'] : []),
     ],
   };
-}
-
-async function pagesOfFills(trace: string, mounts: ReadonlyMap<string, string>): Promise<PageSets['files']> {
-  const { traces } = await Bindings.open({ traces: [trace], mounts });
-  return pagesLeftByFills(await loadReferences(traces, { from: 'fills', mounts: 'recorded' }));
 }
 
 /** A file's key in {@link PageSets}. */

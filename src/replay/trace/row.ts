@@ -1,3 +1,4 @@
+import { DataError } from '../../error.ts';
 import { TRACE_OP_NAMES, type TraceOp } from './trace.ts';
 
 /** Demand operations: what a program asked for. Fill operations: what the kernel did to the page cache. */
@@ -86,4 +87,13 @@ export interface TraceHeader {
   >;
   /** false: reads are as they were asked for, and may reach past the end of the file */
   readsClipped?: boolean;
+}
+
+/** A row that can't be about the image its mount is bound to. */
+export function otherImage(
+  { path, unit }: { readonly path: string; readonly unit: string },
+  { line, mount }: TraceRow,
+  what: string,
+): DataError {
+  return new DataError(path, `${unit} ${line}: ${what}: mount '${mount}' did not run this image`);
 }
